@@ -1,0 +1,146 @@
+"""The configuration, as one tree of frozen structs. Each field says its unit and range; unknown keys are refused.
+
+`chronotick.config.load` builds it from defaults, file, environment and command line. Stages take the struct that
+concerns them and nothing else.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1)]
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all sections: frozen, and a key that it does not know is an error."""
+
+
+class NtpConfig(Section, frozen=True):
+    """Where time comes from and how often it is asked for."""
+
+    servers: tuple[str, ...] = (
+        # "host", "host:port", "[v6]" or "[v6]:port". Several operators, so that one that is wrong is outvoted.
+        "0.pool.ntp.org",
+        "1.pool.ntp.org",
+        "2.pool.ntp.org",
+        "time.cloudflare.com",
+        "time.google.com",
+        "time.apple.com",
+    )
+    timeout_s: Positive = 2.0
+    # Bounds of the adaptive poll of each server, s. Public pools ask for 64 s and more.
+    min_poll_s: Positive = 64.0
+    max_poll_s: Positive = 1024.0
+    # Poll during warm-up, s, for the first `warm_up_polls` exchanges of each server (iburst-like).
+    warm_up_poll_s: Positive = 2.0
+    warm_up_polls: Count = 8
+    # Servers with a larger root distance than this are not used, s (RFC 5905 MAXDIST is 1.5 s).
+    max_root_distance_s: Positive = 1.5
+    # Replies with a larger round trip than this are not used, s.
+    max_delay_s: Positive = 1.0
+    # Lowest number of servers that must agree. 1 lets a single server be believed.
+    min_agreeing: Count = 1
+    # Lowest and highest stratum that is used.
+    min_stratum: Annotated[int, Meta(ge=1, le=15)] = 1
+    max_stratum: Annotated[int, Meta(ge=1, le=15)] = 15
+    family: Literal["any", "ipv4", "ipv6"] = "any"
+
+
+class ClockConfig(Section, frozen=True):
+    """The estimator's physics."""
+
+    # The oscillator's physics run this many times faster than a real one's. 1 on every real machine; the lab uses more.
+    time_compression: Annotated[float, Meta(ge=1, le=1000)] = 1.0
+    # The hard interval grows by this rate between fixes, ppm; no oscillator is believed to be worse.
+    rate_bound_ppm: Annotated[float, Meta(gt=0, le=1000)] = 50.0
+    # After this long without a fix the answer is UNKNOWN, s.
+    void_after_s: Positive = 86_400.0
+
+
+class RoleConfig(Section, frozen=True):
+    """One question that is put to a model again and again: a grid, a context and a horizon."""
+
+    name: Name
+    plugin: Name
+    enabled: bool = True
+    # Seconds between two points of the grid.
+    step_s: Positive = 64.0
+    # Points of history given to the model.
+    context: Annotated[int, Meta(ge=8, le=8192)] = 256
+    # Points of history below which the model is not asked.
+    min_context: Annotated[int, Meta(ge=8, le=8192)] = 32
+    # Points asked for.
+    horizon: Annotated[int, Meta(ge=1, le=1024)] = 64
+    # Seconds between two forecasts.
+    interval_s: Positive = 64.0
+    # A forecast that takes longer is given up, s.
+    deadline_s: Positive = 10.0
+    use_covariates: bool = False
+
+
+class PluginConfig(Section, frozen=True):
+    """One model process."""
+
+    name: Name
+    enabled: bool = True
+    device: str = "cpu"
+    threads: Annotated[int, Meta(ge=1, le=64)] = 1
+    # Hub repository, or "" for the plugin's own default weights.
+    repo: str = ""
+    size: str = ""
+    revision: str = ""
+    # A local folder with weights; wins over repo.
+    path: str = ""
+    seed: int = 0
+    # Passed to the plugin as they are.
+    params: dict[str, str | int | float | bool] = field(default_factory=dict)
+
+
+class FusionConfig(Section, frozen=True):
+    """How much a model may say."""
+
+    enabled: bool = True
+    # Candidates are kept within this many sigma of the floor.
+    clip_sigma: Positive = 3.0
+    # A candidate joins above this relative gain with this t, and leaves below a quarter of the gain.
+    open_gain: Share = 0.03
+    open_t: NotNegative = 1.5
+
+
+class PublishConfig(Section, frozen=True):
+    """The snapshot."""
+
+    # Seconds between two snapshots when nothing else happens.
+    interval_s: Annotated[float, Meta(ge=0.01, le=60)] = 1.0
+    # Corrections are slewed at most at this rate, ppm.
+    slew_ppm: Annotated[float, Meta(gt=0, le=100_000)] = 500.0
+    # Where the runtime directory is; "" for the usual place.
+    runtime_dir: str = ""
+
+
+class LogConfig(Section, frozen=True):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+    # Also to this file, at most `max_mb` large, then rotated once.
+    file: str = ""
+    max_mb: Positive = 16.0
+    # Function timing, NTP quality, model input and output, message flow, fusion weights.
+    debug_trace: bool = False
+
+
+class Config(Section, frozen=True):
+    """The whole configuration."""
+
+    ntp: NtpConfig = field(default_factory=NtpConfig)
+    clock: ClockConfig = field(default_factory=ClockConfig)
+    roles: tuple[RoleConfig, ...] = ()
+    plugins: tuple[PluginConfig, ...] = ()
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+    publish: PublishConfig = field(default_factory=PublishConfig)
+    log: LogConfig = field(default_factory=LogConfig)

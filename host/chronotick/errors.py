@@ -1,0 +1,77 @@
+"""Every error a user of ChronoTick can meet.
+
+    ChronoTickError
+    ├── ConfigError           a configuration file, key or value is wrong
+    ├── ClockError            the client library can not answer
+    │   ├── HostAbsent        no host runs, or none that this user can reach
+    │   ├── SnapshotInvalid   the snapshot is damaged, foreign, or of another boot
+    │   ├── ClockUnknown      the host runs but has no time it can stand for
+    │   └── WidthExceeded     the interval is wider than the caller allows
+    ├── PluginError           a model plugin, its manifest or its environment is wrong
+    │   ├── EnvironmentBroken the plugin's environment is missing or not what its lock says
+    │   └── ProtocolError     a message breaks the wire protocol; carries its error code
+    ├── RuntimeDirError       the runtime directory or a socket in it can not be used
+    └── LabError              a scenario of the simulated servers is wrong
+
+Each carries one sentence that says what is wrong and, in `mend`, what to do about it.
+"""
+
+
+class ChronoTickError(Exception):
+    """Base of all errors raised on purpose. `str()` gives the sentence and the mend."""
+
+    def __init__(self, message: str, *, mend: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.mend}" if self.mend else self.message
+
+
+class ConfigError(ChronoTickError):
+    """A configuration file, key or value is wrong."""
+
+
+class ClockError(ChronoTickError):
+    """The client library can not answer."""
+
+
+class HostAbsent(ClockError):
+    """No host runs, or none that this user can reach."""
+
+
+class SnapshotInvalid(ClockError):
+    """The snapshot is damaged, of a foreign layout, or of another boot."""
+
+
+class ClockUnknown(ClockError):
+    """The host has no time that it can stand for."""
+
+
+class WidthExceeded(ClockError):
+    """The interval is wider than the caller allows."""
+
+
+class PluginError(ChronoTickError):
+    """A model plugin, its manifest or its environment is wrong."""
+
+
+class EnvironmentBroken(PluginError):
+    """A plugin's environment is missing or is not what its lock says."""
+
+
+class ProtocolError(PluginError):
+    """A message breaks the wire protocol. `code` is one of `chronotick.wire.codes`."""
+
+    def __init__(self, code: str, message: str, *, mend: str | None = None) -> None:
+        super().__init__(message, mend=mend)
+        self.code = code
+
+
+class RuntimeDirError(ChronoTickError):
+    """The runtime directory, or a socket or file in it, can not be used."""
+
+
+class LabError(ChronoTickError):
+    """A scenario of the simulated servers is wrong."""

@@ -1,0 +1,50 @@
+"""What fusion hands to publishing: theta at any instant ahead, its spread, and who had weight."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Status(StrEnum):
+    """What the published time is worth.
+
+    UNKNOWN: no majority has ever been seen in this epoch, or the bound has run out: no time is given.
+    SYNCHRONISED: fixes arrive.
+    HOLDOVER: fixes have stopped; the answer is extrapolated and its interval grows.
+    DISRUPTED: a discontinuity of the time base was seen; the estimator has restarted and its interval is wide.
+    """
+
+    UNKNOWN = "UNKNOWN"
+    SYNCHRONISED = "SYNCHRONISED"
+    HOLDOVER = "HOLDOVER"
+    DISRUPTED = "DISRUPTED"
+
+
+class FusedForecast(msgspec.Struct, frozen=True):
+    """The fused estimate around `raw_ns`, valid until `until_raw_ns` or the next one.
+
+    Attributes:
+        raw_ns: raw clock of the anchor.
+        theta_ns: fused UTC minus raw at the anchor.
+        rate: growth of theta until `until_raw_ns`, s/s.
+        sigma_s: standard deviation at the anchor, s.
+        sigma_growth: growth of sigma per second of age, s/s.
+        floor_theta_ns: what the floor alone says at the anchor.
+        floor_sigma_s: what the floor alone says of its spread at the anchor.
+        half_width_95_s: half width of the calibrated 95 % interval at the anchor, s; before clipping to the hard one.
+        weights: (candidate, weight) of everything that had weight at this horizon, floor included; they sum to 1.
+        horizon_s: seconds from the last fix to the anchor.
+        until_raw_ns: raw clock at which the line stops being the curve.
+    """
+
+    raw_ns: int
+    theta_ns: int
+    rate: float
+    sigma_s: float
+    sigma_growth: float
+    floor_theta_ns: int
+    floor_sigma_s: float
+    half_width_95_s: float
+    weights: tuple[tuple[str, float], ...]
+    horizon_s: float
+    until_raw_ns: int
