@@ -62,11 +62,15 @@ class EnvironmentBroken(PluginError):
 
 
 class ProtocolError(PluginError):
-    """A message breaks the wire protocol. `code` is one of `chronotick.wire.codes`."""
+    """A message breaks the wire protocol. `code` is one of `chronotick.wire.codes`.
 
-    def __init__(self, code: str, message: str, *, mend: str | None = None) -> None:
+    `request_id` is the id of the request at fault, where it could be read: what the error answer must carry.
+    """
+
+    def __init__(self, code: str, message: str, *, mend: str | None = None, request_id: int | None = None) -> None:
         super().__init__(message, mend=mend)
         self.code = code
+        self.request_id = request_id
 
 
 class RuntimeDirError(ChronoTickError):

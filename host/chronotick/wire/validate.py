@@ -1,0 +1,125 @@
+"""What the types of a forecast and its answer can not say: shapes, finiteness, order. For both sides of the wire."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronotick.errors import ProtocolError
+from chronotick.wire.codes import Code
+from chronotick.wire.messages import Capabilities, ForecastOk, ForecastRequest
+
+
+def check_levels(levels: Sequence[float]) -> None:
+    """Refuse levels that are not strictly ascending in (0, 1), or none.
+
+    Raises:
+        ProtocolError: `bad_levels`.
+    """
+    bounded = (0.0, *levels, 1.0)
+    if not levels or any(not low < high for low, high in pairwise(bounded)):
+        raise ProtocolError(Code.BAD_LEVELS, f"Levels {list(levels)[:16]} are not strictly ascending within (0, 1).")
+
+
+def check_request(request: ForecastRequest) -> None:
+    """Refuse a request that no model could answer.
+
+    Raises:
+        ProtocolError: `bad_window`, `bad_horizon` or `bad_levels`, with the request's id.
+    """
+    try:
+        _check_window(request)
+        if request.horizon < 1:
+            raise ProtocolError(Code.BAD_HORIZON, f"A horizon of {request.horizon} points, expected at least 1.")
+        check_levels(request.levels)
+    except ProtocolError as error:
+        error.request_id = request.id
+        raise
+
+
+def check_fits(request: ForecastRequest, capabilities: Capabilities) -> None:
+    """Refuse a request, checked already, that is outside a model's capabilities.
+
+    Raises:
+        ProtocolError: `bad_window`, `bad_horizon` or `bad_levels`, with the request's id.
+    """
+    k, n = request.series.values.shape
+    if not capabilities.context_min <= n <= capabilities.context_max:
+        allowed = f"{capabilities.context_min} to {capabilities.context_max}"
+        raise ProtocolError(Code.BAD_WINDOW, f"A window of {n} points, expected {allowed}.", request_id=request.id)
+    if k > capabilities.batch_max:
+        message = f"A batch of {k} series, expected at most {capabilities.batch_max}."
+        raise ProtocolError(Code.BAD_WINDOW, message, request_id=request.id)
+    if request.covariates is not None and not capabilities.covariates:
+        raise ProtocolError(Code.BAD_WINDOW, "This model takes no covariates.", request_id=request.id)
+    if request.horizon > capabilities.horizon_max:
+        message = f"A horizon of {request.horizon} points, expected at most {capabilities.horizon_max}."
+        raise ProtocolError(Code.BAD_HORIZON, message, request_id=request.id)
+    missing = [level for level in request.levels if not any(abs(level - one) < 1e-9 for one in capabilities.levels)]
+    if missing:
+        message = f"Levels {missing} are not offered, only {list(capabilities.levels)}."
+        raise ProtocolError(Code.BAD_LEVELS, message, request_id=request.id)
+
+
+def check_quantiles(
+    quantiles: NDArray[np.float64], mean: NDArray[np.float64] | None, *, series: int, levels: int, horizon: int
+) -> None:
+    """Refuse what a model must never say: a wrong shape, NaN or infinity, quantiles that cross.
+
+    Raises:
+        ProtocolError: `bad_output`.
+    """
+    if quantiles.dtype != np.float64 or quantiles.shape != (series, levels, horizon):
+        expected = f"float64 {(series, levels, horizon)}"
+        raise ProtocolError(Code.BAD_OUTPUT, f"Quantiles are {quantiles.dtype} {quantiles.shape}, expected {expected}.")
+    if not np.isfinite(quantiles).all():
+        raise ProtocolError(Code.BAD_OUTPUT, "Quantiles are not all finite.")
+    if (np.diff(quantiles, axis=1) < 0).any():
+        raise ProtocolError(Code.BAD_OUTPUT, "Quantiles cross: a higher level has a lower value.")
+    if mean is not None:
+        if mean.dtype != np.float64 or mean.shape != (series, horizon):
+            raise ProtocolError(
+                Code.BAD_OUTPUT, f"The mean is {mean.dtype} {mean.shape}, expected {(series, horizon)}."
+            )
+        if not np.isfinite(mean).all():
+            raise ProtocolError(Code.BAD_OUTPUT, "The mean is not finite.")
+
+
+def check_answer(request: ForecastRequest, answer: ForecastOk) -> None:
+    """Refuse an answer that does not fit its request.
+
+    Raises:
+        ProtocolError: `bad_output`, with the request's id.
+    """
+    try:
+        if answer.id != request.id:
+            raise ProtocolError(Code.BAD_OUTPUT, f"Answer {answer.id} is not for request {request.id}.")
+        check_quantiles(
+            answer.quantiles,
+            answer.mean,
+            series=len(request.series.values),
+            levels=len(request.levels),
+            horizon=request.horizon,
+        )
+    except ProtocolError as error:
+        error.request_id = request.id
+        raise
+
+
+def _check_window(request: ForecastRequest) -> None:
+    values, mask = request.series.values, request.series.mask
+    if values.dtype != np.float64 or values.ndim != 2 or 0 in values.shape:
+        raise ProtocolError(Code.BAD_WINDOW, f"Values are {values.dtype} {values.shape}, expected float64 (k, n).")
+    if np.isinf(values).any():
+        raise ProtocolError(Code.BAD_WINDOW, "Values are infinite; a gap is NaN.")
+    if mask is not None and (mask.dtype != np.bool_ or mask.shape != values.shape):
+        raise ProtocolError(Code.BAD_WINDOW, f"The mask is {mask.dtype} {mask.shape}, expected bool {values.shape}.")
+    k, n = values.shape
+    past, future = request.covariates, request.future
+    if past is not None and (past.dtype != np.float64 or past.ndim != 3 or (past.shape[0], past.shape[2]) != (k, n)):
+        raise ProtocolError(Code.BAD_WINDOW, f"Covariates are {past.shape}, expected float64 ({k}, c, {n}).")
+    if future is not None:
+        shape = None if past is None else (k, past.shape[1], request.horizon)
+        if future.dtype != np.float64 or future.shape != shape:
+            raise ProtocolError(Code.BAD_WINDOW, f"Future covariates are {future.shape}, expected float64 {shape}.")
