@@ -1,0 +1,1 @@
+"""Stage 2: the time base, its discontinuities, and the floor: what fixes alone say about the local oscillator."""

@@ -4,6 +4,8 @@ import time
 
 import msgspec
 
+from chronotick.clock.discontinuity import Reading
+
 
 class ClockPair(msgspec.Struct, frozen=True):
     """The raw clock and the system clock at one instant.
@@ -43,5 +45,20 @@ def pair(tries: int = 3) -> ClockPair:
         after = raw_ns()
         if best is None or after - before < best.window_ns:
             best = ClockPair(raw_ns=(before + after) // 2, realtime_ns=realtime, window_ns=after - before)
+    assert best is not None
+    return best
+
+
+def reading(tries: int = 3) -> Reading:
+    """Read all clocks together; the tightest of `tries` (>= 1) attempts, against preemption between them."""
+    best: Reading | None = None
+    for _ in range(tries):
+        raw = raw_ns()
+        realtime = time.clock_gettime_ns(time.CLOCK_REALTIME)
+        boot = boot_ns()
+        mono = mono_ns()
+        window = raw_ns() - raw
+        if best is None or window < best.window_ns:
+            best = Reading(raw_ns=raw, realtime_ns=realtime, boot_ns=boot, mono_ns=mono, window_ns=window)
     assert best is not None
     return best

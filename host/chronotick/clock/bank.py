@@ -1,0 +1,201 @@
+"""The bank: 108 Kalman filters that differ in what they believe about the clock and the network, and a vote.
+
+Model. Theta (UTC minus raw clock) and its rate are a two-state clock with white and random-walk frequency noise
+(Zucca and Tavella, "The clock model and its relationship with the Allan and related variances", IEEE UFFC 2005):
+
+    x' = x + f dt + w1,   f' = f + w2,
+    Q  = [[s^2 dt + q^2 dt^3/3, q^2 dt^2/2], [q^2 dt^2/2, q^2 dt]],
+    z  = x + v,           var v = R = (c sigma0)^2 + (k excess)^2 + (10 ns)^2.
+
+x is in seconds relative to a reference that the caller chooses (`Floor` keeps it in whole nanoseconds); f is s/s,
+positive when theta grows, that is when the raw clock is slow. s is the white frequency noise, s/sqrt(s); q the
+wander, s/s/sqrt(s). sigma0 is the measured scale of the noise of fixes (`NoiseScale`), excess what the round trip
+took above the server's best (`DelayFloor`).
+
+Nobody knows q of the oscillator at hand, by which factor c the measured scale misleads, nor how much k of a queue
+shows up as error. No single choice serves a LAN and the Internet, a quiet room and a busy laptop: so every
+combination of 9 q, 4 c and 3 k runs as its own filter. Member i earns log-weight by how well it foretold each fix,
+
+    log w_i <- 0.995 log w_i + log t4(e_i; S_i),   e = z - x,  S = P00 + R,
+
+and the estimate is the weighted mixture. t4 is Student's density with 4 degrees of freedom and scale sqrt(S): under
+the normal density the few outliers would choose the winner. The forgetting lets the vote follow a changing clock or
+network over some hundreds of fixes. The state itself is updated with Huber's weight: where |e| > 2.5 sqrt(S) the
+fix counts as if S were |e| sqrt(S) / 2.5, so that an outlier moves the estimate by a bounded amount. The first five
+fixes are taken at face value, because the prior has nothing to compare them with.
+
+Assumptions. Fixes come in order of the raw clock; noise is independent between fixes; a constant path asymmetry is
+invisible here (the hard interval is for that). The covariance is kept as three numbers per member, so symmetric by
+construction, and updated in a form that can not lose positive definiteness: with g = R_eff/S_eff,
+P00 <- g P00, P01 <- g P01, and P11 <- max(P11 - P01^2/S, g P01^2/P00), where the second term is what P11 would be at
+determinant zero. A member that is no longer finite is dropped for good.
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronotick.clock.tuning import Tuning
+
+Vector = NDArray[np.float64]
+
+# Factors on the measured noise scale, and the shares of a queue that show up as error.
+NOISE_FACTORS: Final = (0.15, 0.4, 1.0, 2.0)
+DELAY_WEIGHTS: Final = (0.1, 0.3, 1.0)
+# Smallest variance of any measurement, s^2.
+LEAST_VARIANCE: Final = 1e-16
+# Huber's threshold in sigma, and how many updates come before it applies (the fix that starts the bank included).
+HUBER_SIGMA: Final = 2.5
+UNGUARDED_UPDATES: Final = 5
+FORGETTING: Final = 0.995
+DEGREES: Final = 4.0
+_LOG_T: Final = math.lgamma((DEGREES + 1.0) / 2.0) - math.lgamma(DEGREES / 2.0) - 0.5 * math.log(DEGREES * math.pi)
+
+
+class Bank:
+    """The filters' states and their weights. Vectors have shape (members,)."""
+
+    def __init__(
+        self,
+        tuning: Tuning,
+        z_s: float,
+        noise_s: float,
+        excess_s: float,
+        *,
+        rate: float = 0.0,
+        rate_sigma: float | None = None,
+        log_weight: Vector | None = None,
+    ) -> None:
+        """Start all members at the measurement `z_s`, with the rate's prior.
+
+        `rate_sigma` None means `tuning.rate_prior`. `log_weight`, shape (members,), carries over what an earlier
+        bank of the same tuning has learned.
+        """
+        q, c, k = (
+            grid.ravel()
+            for grid in np.meshgrid(
+                np.array(tuning.wander_grid), np.array(NOISE_FACTORS), np.array(DELAY_WEIGHTS), indexing="ij"
+            )
+        )
+        self._q2: Vector = q * q
+        self._c2: Vector = c * c
+        self._k2: Vector = k * k
+        self._log_q: Vector = np.log(q)
+        self._log_c: Vector = np.log(c)
+        self._white_fm2 = tuning.white_fm**2
+        members = len(q)
+        sigma = tuning.rate_prior if rate_sigma is None else rate_sigma
+        self._x: Vector = np.full(members, z_s)
+        self._f: Vector = np.full(members, rate)
+        self._p00: Vector = self.noise_variances(noise_s, excess_s)
+        self._p01: Vector = np.zeros(members)
+        self._p11: Vector = np.full(members, sigma**2)
+        self._log_weight: Vector = np.zeros(members) if log_weight is None else log_weight.copy()
+        self._weight: Vector = _normalised(self._log_weight)
+        self._started_with = members
+        self._updates = 1
+
+    @property
+    def members(self) -> int:
+        """Filters still in the race."""
+        return len(self._x)
+
+    @property
+    def log_weight(self) -> Vector | None:
+        """What the vote has learned, for the bank after a step; None when members were lost."""
+        return self._log_weight.copy() if self.members == self._started_with else None
+
+    def noise_variances(self, noise_s: float, excess_s: float) -> Vector:
+        """R of each member for a fix with this excess delay, s^2."""
+        return self._c2 * noise_s**2 + self._k2 * excess_s**2 + LEAST_VARIANCE
+
+    def predict(self, dt_s: float) -> None:
+        """Time update by `dt_s` >= 0."""
+        half = 0.5 * dt_s
+        self._x += dt_s * self._f
+        self._p00 += dt_s * (2.0 * self._p01 + dt_s * (self._p11 + (dt_s / 3.0) * self._q2)) + self._white_fm2 * dt_s
+        self._p01 += dt_s * (self._p11 + half * self._q2)
+        self._p11 += dt_s * self._q2
+
+    def update(self, z_s: float, noise_s: float, excess_s: float) -> None:
+        """Measurement update, then the vote. Raises FloatingPointError when no member is finite any more."""
+        with np.errstate(all="ignore"):
+            r = self.noise_variances(noise_s, excess_s)
+            e = z_s - self._x
+            s = self._p00 + r
+            u = e * e / s
+            self._log_weight *= FORGETTING
+            self._log_weight -= 0.5 * np.log(s) + (0.5 * (DEGREES + 1.0)) * np.log1p(u / DEGREES) - _LOG_T
+            if self._updates >= UNGUARDED_UPDATES:
+                grown = s * np.maximum(np.sqrt(u) / HUBER_SIGMA, 1.0)
+                r += grown - s
+                s = grown
+            g = r / s
+            k1 = self._p01 / s
+            self._x += (self._p00 / s) * e
+            self._f += k1 * e
+            p01 = self._p01 * g
+            self._p11 = np.maximum(self._p11 - k1 * self._p01, p01 * self._p01 / self._p00)
+            self._p00 *= g
+            self._p01 = p01
+        self._updates += 1
+        self._drop_lost()
+        self._weight = _normalised(self._log_weight)
+
+    def recentre(self, shift_s: float) -> None:
+        """Move the reference of all offsets by `shift_s`: x becomes x - shift."""
+        self._x -= shift_s
+
+    def mean(self) -> tuple[float, float]:
+        """The mixture's offset, s, and rate, s/s."""
+        return float(self._weight @ self._x), float(self._weight @ self._f)
+
+    def variance(self) -> tuple[float, float, float, float]:
+        """Coefficients (v0, v1, v2, v3) of the variance of the mixture's offset h seconds ahead, in powers of h.
+
+        Within the members: P00 + 2 P01 h + P11 h^2 + s^2 h + q^2 h^3/3; between them: the spread of x + f h.
+        """
+        w = self._weight
+        x, f = self.mean()
+        dx, df = self._x - x, self._f - f
+        wdx = w * dx
+        return (
+            float(w @ self._p00 + wdx @ dx),
+            float(2.0 * (w @ self._p01 + wdx @ df)) + self._white_fm2,
+            float(w @ self._p11 + (w * df) @ df),
+            float(w @ self._q2) / 3.0,
+        )
+
+    def noise_factor(self) -> float:
+        """Geometric posterior mean of the factor c on the measured noise scale."""
+        return math.exp(float(self._weight @ self._log_c))
+
+    def measurement_variance(self, noise_s: float, excess_s: float) -> float:
+        """Geometric posterior mean of R for a fix with this excess delay, s^2."""
+        return math.exp(float(self._weight @ np.log(self.noise_variances(noise_s, excess_s))))
+
+    def noise_sigma_s(self, noise_s: float, excess_s: float) -> float:
+        """Root of the arithmetic posterior mean of R: what to expect of the next fix, s."""
+        return math.sqrt(float(self._weight @ self.noise_variances(noise_s, excess_s)))
+
+    def wander(self) -> float:
+        """Geometric posterior mean of the wander q, s/s/sqrt(s)."""
+        return math.exp(float(self._weight @ self._log_q))
+
+    def _drop_lost(self) -> None:
+        total = self._x.sum() + self._f.sum() + self._p00.sum() + self._p11.sum() + self._log_weight.sum()
+        if math.isfinite(total):
+            return
+        kept = np.isfinite(self._x + self._f + self._p00 + self._p01 + self._p11 + self._log_weight)
+        if not kept.any():
+            raise FloatingPointError("no filter of the bank is finite")
+        for name in ("_q2", "_c2", "_k2", "_log_q", "_log_c", "_x", "_f", "_p00", "_p01", "_p11", "_log_weight"):
+            setattr(self, name, getattr(self, name)[kept])
+
+
+def _normalised(log_weight: Vector) -> Vector:
+    weight: Vector = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    return weight

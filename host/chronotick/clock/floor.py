@@ -1,0 +1,308 @@
+"""The floor: fixes in, belief about the local oscillator out. Deterministic, no I/O, reads no clock."""
+
+import math
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from chronotick.clock.bank import Bank, Vector
+from chronotick.clock.discontinuity import Kind
+from chronotick.clock.excess import DelayFloor
+from chronotick.clock.measurement import Measurement
+from chronotick.clock.noise import NoiseScale
+from chronotick.clock.small_sample import widen
+from chronotick.clock.state import ClockState
+from chronotick.clock.suspicion import REPEATS, Jury, Ruling
+from chronotick.clock.thinning import Thinner, carried
+from chronotick.clock.tuning import Tuning
+from chronotick.ntp.fix import Fix
+from chronotick.units import ns_to_s, s_to_ns
+
+# Before any residual exists the noise of a fix is taken to be this share of its round trip: queueing on LAN and
+# Internet paths was seen to make 5 to 10 % of it.
+NOISE_OF_DELAY: Final = 0.125
+# The first fixes are neither thinned nor suspected: the line they would be compared with is not yet there.
+YOUNG_FIXES: Final = 8
+# A fix may be this much older than the newest: exchanges run in parallel, and the slow ones end late.
+LATE_S: Final = 10.0
+# The reference moves along when the offset from it exceeds this, s, so that float64 resolves below a femtosecond.
+RECENTRE_S: Final = 1.0
+# After a discontinuity of the same oscillator its rate is believed to this share of `Tuning.rate_prior`.
+KEPT_RATE_SHARE: Final = 0.1
+# Standard deviation that says that nothing is known, s.
+UNKNOWN_S: Final = 1e6
+
+
+class Verdict(StrEnum):
+    """What became of a fix.
+
+    USED: it went into the bank. HELD: averaged with the next ones of its server. SUSPECT: far off, kept out until it
+    repeats. STEPPED: it and the suspects before it started the bank anew. REFUSED: too late, or not finite.
+    """
+
+    USED = "used"
+    HELD = "held"
+    SUSPECT = "suspect"
+    STEPPED = "stepped"
+    REFUSED = "refused"
+
+
+class FloorUpdate(msgspec.Struct, frozen=True):
+    """What one fix did.
+
+    Attributes:
+        state: the belief after it; that before any fix has been accepted is None.
+        verdict: what became of the fix.
+        measurements: what entered the bank, oldest first: usually this fix, with its variance; none when it was
+            held or refused; after a step all that repeated it, which are the first of the new epoch.
+        innovation_s: fix minus what was expected, s; 0 for the first fix of an epoch and for refused ones.
+        sigma_s: standard deviation that was expected of the innovation, s; 0 where there was no expectation.
+    """
+
+    state: ClockState | None
+    verdict: Verdict
+    measurements: tuple[Measurement, ...] = ()
+    innovation_s: float = 0.0
+    sigma_s: float = 0.0
+
+
+class Floor:
+    """Keeps the bank, what surrounds it, and the reference that the bank's offsets are relative to."""
+
+    def __init__(self, tuning: Tuning) -> None:
+        self._tuning = tuning
+        self._delays = DelayFloor()
+        self._noise = NoiseScale()
+        self._thinner = Thinner(tuning.thin_s)
+        self._jury = Jury(tuning.thin_s)
+        self._bank: Bank | None = None
+        self._prior = _Prior(rate=0.0, sigma=tuning.rate_prior)
+        self._reference_ns = 0
+        self._opened_raw_ns: int | None = None
+        # Fixes of this epoch taken before the scale of their noise was known.
+        self._unscaled: list[Measurement] = []
+        self._fixes = 0
+        self._epoch = 0
+        self._restarts = 0
+        # The belief without what a suspicion adds to its spread: suspects are judged by this one.
+        self._belief: ClockState | None = None
+        self.state: ClockState | None = None
+
+    def update(self, fix: Fix) -> FloorUpdate:
+        """Take one fix. Fixes come in about the order of their raw clock (see `LATE_S`)."""
+        if not self._acceptable(fix):
+            return FloorUpdate(state=self.state, verdict=Verdict.REFUSED)
+        excess_s = self._delays.excess_s(fix.server, fix.delay_s)
+        guess_s = NOISE_OF_DELAY * (fix.delay_s - excess_s)
+        bank, belief = self._bank, self._belief
+        if bank is None or belief is None:
+            return self._first(fix, guess_s, excess_s)
+        noise_s = self._noise.sigma_s(guess_s)
+        measurement = Measurement(
+            raw_ns=fix.raw_ns,
+            theta_ns=fix.theta_ns,
+            variance=bank.noise_sigma_s(noise_s, excess_s) ** 2,
+            server=fix.server,
+            excess_s=excess_s,
+        )
+        if fix.raw_ns < belief.raw_ns:
+            measurement = carried(measurement, belief.raw_ns, belief.rate)
+        young = self._fixes < YOUNG_FIXES
+        passed = self._thinner.offer(measurement, belief.rate, thin=not young)
+        if passed is None:
+            return FloorUpdate(state=self.state, verdict=Verdict.HELD)
+        innovation_s = ns_to_s(passed.theta_ns - belief.theta_at_ns(passed.raw_ns))
+        sigma_s = math.hypot(belief.sigma_s(passed.raw_ns), bank.noise_sigma_s(noise_s, passed.excess_s))
+        ruling = Ruling.CLEAR if young else self._jury.rule(passed, innovation_s, sigma_s)
+        used: tuple[Measurement, ...] = ()
+        match ruling:
+            case Ruling.HOLD:
+                verdict = Verdict.SUSPECT
+                self.state = _doubted(belief, self._jury.level_s())
+            case Ruling.STEP:
+                verdict, used = Verdict.STEPPED, self._step(self._jury.take(REPEATS), guess_s)
+            case Ruling.SCATTER:
+                verdict, used = Verdict.USED, self._absorb(self._jury.take(), guess_s)
+            case Ruling.CLEAR:
+                verdict, used = Verdict.USED, self._absorb((passed,), guess_s)
+        return FloorUpdate(
+            state=self.state, verdict=verdict, measurements=used, innovation_s=innovation_s, sigma_s=sigma_s
+        )
+
+    def restart(self, raw_ns: int, reason: Kind) -> ClockState | None:
+        """Begin a new epoch at `raw_ns` because of a declared discontinuity; fixes from before it are refused.
+
+        After `Kind.SUSPEND` the oscillator and the paths are the same: its rate stays as a prior with a tenth of the
+        usual spread, and what the bank has learned of clock and network stays. After `Kind.TIME_BASE` all may have
+        changed and nothing is kept. The state returned says that nothing is known (0 fixes) until the next fix; None
+        when there never was one.
+        """
+        same = reason is not Kind.TIME_BASE
+        self._inherit(same)
+        self._noise.interrupt()
+        if not same:
+            self._delays = DelayFloor()
+            self._noise = NoiseScale()
+        self._bank = None
+        self._opened_raw_ns = raw_ns
+        self._epoch += 1
+        self._fixes = 0
+        before = self._belief
+        self._belief = None
+        if before is not None:
+            self.state = msgspec.structs.replace(
+                before,
+                raw_ns=raw_ns,
+                theta_ns=before.theta_at_ns(raw_ns),
+                rate=self._prior.rate,
+                variance=(UNKNOWN_S**2, 0.0, self._prior.sigma**2, 0.0),
+                widen=1.0,
+                fixes=0,
+                epoch=self._epoch,
+            )
+        return self.state
+
+    def _acceptable(self, fix: Fix) -> bool:
+        if not (math.isfinite(fix.delay_s) and fix.delay_s >= 0.0 and math.isfinite(fix.root_distance_s)):
+            return False
+        if self._opened_raw_ns is not None and fix.raw_ns < self._opened_raw_ns:
+            return False
+        return self._belief is None or self._belief.ahead_s(fix.raw_ns) >= -LATE_S
+
+    def _first(self, fix: Fix, guess_s: float, excess_s: float) -> FloorUpdate:
+        """The first fix of an epoch: known to its root distance, at a rate known to its prior."""
+        noise_s = self._noise.sigma_s(guess_s)
+        bank = self._begin(fix.raw_ns, fix.theta_ns, noise_s, excess_s)
+        measurement = Measurement(
+            raw_ns=fix.raw_ns,
+            theta_ns=fix.theta_ns,
+            variance=bank.measurement_variance(noise_s, excess_s),
+            server=fix.server,
+            excess_s=excess_s,
+        )
+        self._thinner.offer(measurement, self._prior.rate, thin=False)
+        self._unscaled = [] if self._noise.known else [measurement]
+        state = self._summary(bank, fix.raw_ns, noise_s)
+        v0, v1, v2, v3 = state.variance
+        self._belief = self.state = msgspec.structs.replace(
+            state, variance=(max(v0, fix.root_distance_s**2), v1, v2, v3), widen=1.0
+        )
+        return FloorUpdate(state=self.state, verdict=Verdict.USED, measurements=(measurement,))
+
+    def _begin(self, raw_ns: int, theta_ns: int, noise_s: float, excess_s: float) -> Bank:
+        """A new bank that stands on one measurement, which is also the reference."""
+        self._reference_ns = theta_ns
+        self._bank = self._new_bank(0.0, noise_s, excess_s)
+        self._noise.add(raw_ns, theta_ns)
+        self._unscaled = []
+        self._fixes = 1
+        return self._bank
+
+    def _step(self, row: tuple[Measurement, ...], guess_s: float) -> tuple[Measurement, ...]:
+        """Suspects have agreed: a new epoch that begins with them."""
+        self._inherit(True)
+        self._noise.interrupt()
+        self._epoch += 1
+        self._restarts += 1
+        first = row[0]
+        noise_s = self._noise.sigma_s(guess_s)
+        bank = self._begin(first.raw_ns, first.theta_ns, noise_s, first.excess_s)
+        self._belief = self._summary(bank, first.raw_ns, noise_s)
+        return (first, *self._absorb(row[1:], guess_s))
+
+    def _inherit(self, same_oscillator: bool) -> None:
+        """Fix what the next bank starts from, and forget what waits to be used."""
+        wide = self._tuning.rate_prior
+        if same_oscillator and self._bank is not None and self._fixes >= YOUNG_FIXES:
+            self._prior = _Prior(
+                rate=self._bank.mean()[1], sigma=KEPT_RATE_SHARE * wide, log_weight=self._bank.log_weight
+            )
+        elif not same_oscillator:
+            self._prior = _Prior(rate=0.0, sigma=wide)
+        self._thinner.clear()
+        self._jury.clear()
+
+    def _absorb(self, measurements: tuple[Measurement, ...], guess_s: float) -> tuple[Measurement, ...]:
+        """Through the bank, one after the other; returns them with the variance that the bank gives them."""
+        taken: list[Measurement] = []
+        for one in measurements:
+            bank, belief = self._bank, self._belief
+            assert bank is not None
+            assert belief is not None
+            self._noise.add(one.raw_ns, one.theta_ns)
+            noise_s = self._noise.sigma_s(guess_s)
+            try:
+                if self._unscaled and self._noise.known:
+                    bank = self._reread(noise_s)
+                bank.predict(belief.ahead_s(one.raw_ns))
+                bank.update(ns_to_s(one.theta_ns - self._reference_ns), noise_s, one.excess_s)
+                self._fixes += 1
+            except FloatingPointError:
+                self._prior = _Prior(rate=0.0, sigma=self._tuning.rate_prior)
+                self._epoch += 1
+                bank = self._begin(one.raw_ns, one.theta_ns, noise_s, one.excess_s)
+            if not self._noise.known:
+                self._unscaled.append(one)
+            self._belief = self.state = self._summary(bank, one.raw_ns, noise_s)
+            taken.append(msgspec.structs.replace(one, variance=bank.measurement_variance(noise_s, one.excess_s)))
+        return tuple(taken)
+
+    def _reread(self, noise_s: float) -> Bank:
+        """Run the first fixes again, now that the scale of their noise is known: they had been taken on a guess."""
+        first, *rest = self._unscaled
+        self._unscaled = []
+        bank = self._new_bank(ns_to_s(first.theta_ns - self._reference_ns), noise_s, first.excess_s)
+        before = first
+        for one in rest:
+            bank.predict(ns_to_s(one.raw_ns - before.raw_ns))
+            bank.update(ns_to_s(one.theta_ns - self._reference_ns), noise_s, one.excess_s)
+            before = one
+        self._bank = bank
+        return bank
+
+    def _new_bank(self, z_s: float, noise_s: float, excess_s: float) -> Bank:
+        return Bank(
+            self._tuning,
+            z_s,
+            noise_s,
+            excess_s,
+            rate=self._prior.rate,
+            rate_sigma=self._prior.sigma,
+            log_weight=self._prior.log_weight,
+        )
+
+    def _summary(self, bank: Bank, raw_ns: int, noise_s: float) -> ClockState:
+        """The mixture as a line in whole nanoseconds; moves the reference along when the offset has grown."""
+        x, rate = bank.mean()
+        variance = bank.variance()
+        theta_ns = self._reference_ns + s_to_ns(x)
+        if abs(x) > RECENTRE_S:
+            bank.recentre(ns_to_s(theta_ns - self._reference_ns))
+            self._reference_ns = theta_ns
+        return ClockState(
+            raw_ns=raw_ns,
+            theta_ns=theta_ns,
+            rate=rate,
+            variance=variance,
+            widen=widen(self._fixes),
+            fixes=self._fixes,
+            noise_s=bank.noise_factor() * noise_s,
+            wander=bank.wander(),
+            restarts=self._restarts,
+            epoch=self._epoch,
+        )
+
+
+class _Prior(msgspec.Struct, frozen=True, eq=False):
+    """What a new bank starts from: rate and its standard deviation, s/s, and the vote of the bank before it."""
+
+    rate: float
+    sigma: float
+    log_weight: Vector | None = None
+
+
+def _doubted(belief: ClockState, level_s: float) -> ClockState:
+    """The same line, wide enough to hold the level that suspects claim."""
+    v0, v1, v2, v3 = belief.variance
+    return msgspec.structs.replace(belief, variance=(v0 + level_s**2, v1, v2, v3))

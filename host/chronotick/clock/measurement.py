@@ -1,0 +1,21 @@
+"""What the floor made of a fix: one measurement of theta, with the variance that the floor gives it."""
+
+import msgspec
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """One measurement that the bank took, or one that waits for its turn.
+
+    Attributes:
+        raw_ns: raw clock of the measurement; of the last fix when several were averaged.
+        theta_ns: measured UTC minus raw clock.
+        variance: posterior-mean measurement variance (geometric mean over the bank), s^2.
+        server: name of the server.
+        excess_s: round-trip delay above the server's running minimum, s.
+    """
+
+    raw_ns: int
+    theta_ns: int
+    variance: float
+    server: str
+    excess_s: float
