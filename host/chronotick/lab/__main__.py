@@ -1,0 +1,5 @@
+import sys
+
+from chronotick.lab.process import main
+
+sys.exit(main())
