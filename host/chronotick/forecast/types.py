@@ -43,3 +43,19 @@ class Forecast(msgspec.Struct, frozen=True, eq=False):
     def end_raw_ns(self) -> int:
         """Raw clock of the last point forecast."""
         return self.origin_raw_ns + (len(self.rate) - 1) * self.step_ns
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """An answer, or the lack of one, that is no forecast.
+
+    Attributes:
+        model: whose.
+        roles: what for.
+        code: one of the wire's error codes, mostly `bad_output`.
+        reason: one sentence.
+    """
+
+    model: str
+    roles: tuple[str, ...]
+    code: str
+    reason: str

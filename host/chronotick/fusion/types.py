@@ -1,23 +1,9 @@
 """What fusion hands to publishing: theta at any instant ahead, its spread, and who had weight."""
 
-from enum import StrEnum
-
 import msgspec
 
-
-class Status(StrEnum):
-    """What the published time is worth.
-
-    UNKNOWN: no majority has ever been seen in this epoch, or the bound has run out: no time is given.
-    SYNCHRONISED: fixes arrive.
-    HOLDOVER: fixes have stopped; the answer is extrapolated and its interval grows.
-    DISRUPTED: a discontinuity of the time base was seen; the estimator has restarted and its interval is wide.
-    """
-
-    UNKNOWN = "UNKNOWN"
-    SYNCHRONISED = "SYNCHRONISED"
-    HOLDOVER = "HOLDOVER"
-    DISRUPTED = "DISRUPTED"
+# The status is part of the snapshot's layout, where readers without msgspec find it.
+from chronotick.wire.snapshot import Status as Status
 
 
 class FusedForecast(msgspec.Struct, frozen=True):

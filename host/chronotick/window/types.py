@@ -29,3 +29,10 @@ class Window(msgspec.Struct, frozen=True, eq=False):
     series_rate: float
     floor_rate: float
     span_s: float
+
+
+class NotReady(msgspec.Struct, frozen=True):
+    """There is no window yet, and why, in one sentence."""
+
+    role: str
+    reason: str

@@ -1,0 +1,77 @@
+"""Windows to one question: scaled series in a batch, and what is needed to undo the scaling."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from chronotick.config.schema import RoleConfig
+from chronotick.window.types import Window
+
+LEVELS: Final[tuple[float, ...]] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+# A window flatter than this is scaled as if it were not, s/s: the noise of the arithmetic is not a pattern.
+_SCALE_FLOOR: Final = 1e-13
+
+
+class Request(msgspec.Struct, frozen=True, eq=False):
+    """One question to one model: k windows of equal grid and origin, each scaled by its own mean and deviation.
+
+    Attributes:
+        plugin: whom to ask.
+        roles: name of the role of each window, length k.
+        windows: the windows themselves, length k.
+        t0_ns: raw clock of the first point.
+        step_ns: grid step.
+        values: float64, shape (k, n), `(rate - mean) / scale`, oldest first, NaN in gaps.
+        mask: bool, shape (k, n), False in gaps.
+        mean, scale: float64, shape (k,), s/s.
+        horizon: points asked for.
+        levels: quantile levels asked for, ascending.
+        deadline_s: the shortest of the roles' deadlines.
+    """
+
+    plugin: str
+    roles: tuple[str, ...]
+    windows: tuple[Window, ...]
+    t0_ns: int
+    step_ns: int
+    values: NDArray[np.float64]
+    mask: NDArray[np.bool_]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    horizon: int
+    levels: tuple[float, ...]
+    deadline_s: float
+
+
+def batch(asks: Sequence[tuple[RoleConfig, Window]], levels: tuple[float, ...] = LEVELS) -> tuple[Request, ...]:
+    """Put windows that can share a forward pass into one request: same plugin, origin, step, context and horizon."""
+    groups: dict[tuple[str, int, int, int, int], list[tuple[RoleConfig, Window]]] = {}
+    for role, window in asks:
+        key = (role.plugin, window.origin_raw_ns, window.step_ns, len(window.rate), role.horizon)
+        groups.setdefault(key, []).append((role, window))
+    return tuple(_request(group, levels) for group in groups.values())
+
+
+def _request(group: Sequence[tuple[RoleConfig, Window]], levels: tuple[float, ...]) -> Request:
+    role, window = group[0]
+    windows = tuple(one for _, one in group)
+    rates = np.stack([one.rate for one in windows])
+    mean = np.nanmean(rates, axis=1)
+    scale = np.maximum(np.nanstd(rates, axis=1), _SCALE_FLOOR)
+    return Request(
+        plugin=role.plugin,
+        roles=tuple(one.name for one, _ in group),
+        windows=windows,
+        t0_ns=window.t0_raw_ns,
+        step_ns=window.step_ns,
+        values=(rates - mean[:, None]) / scale[:, None],
+        mask=np.isfinite(rates),
+        mean=mean,
+        scale=scale,
+        horizon=role.horizon,
+        levels=levels,
+        deadline_s=min(one.deadline_s for one, _ in group),
+    )

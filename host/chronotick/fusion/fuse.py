@@ -1,0 +1,97 @@
+"""The fused answer: the floor's line, plus the candidates' clipped corrections by their weights."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from chronotick.clock.state import ClockState
+from chronotick.fusion.candidate import Candidate, clipped_s
+from chronotick.fusion.gate import FLOOR, Gate
+from chronotick.fusion.interval import IntervalModel
+from chronotick.fusion.types import FusedForecast
+from chronotick.units import NS_PER_S, s_to_ns
+
+
+class Mix(msgspec.Struct, frozen=True):
+    """What the candidates together say at one instant.
+
+    Attributes:
+        correction_s: fused theta minus the floor's line, s; exactly 0 without candidates of weight.
+        weights: (candidate, weight), floor first.
+        share: weight of all candidates together, 0..1.
+    """
+
+    correction_s: float
+    weights: tuple[tuple[str, float], ...]
+    share: float
+
+
+ALONE = Mix(correction_s=0.0, weights=((FLOOR, 1.0),), share=0.0)
+
+
+def mix(state: ClockState, candidates: Sequence[Candidate], gate: Gate, raw_ns: int, clip_sigma: float) -> Mix:
+    """Weigh the candidates at `raw_ns`; each is kept within `clip_sigma` of the floor's sigma first."""
+    h_s = state.ahead_s(raw_ns)
+    if h_s <= 0 or not candidates:
+        return ALONE
+    weights = gate.weights(h_s, candidates, state.raw_ns)
+    share = sum(weight for name, weight in weights.items() if name != FLOOR)
+    if share <= 0.0:
+        return ALONE
+    sigma_s = state.sigma_s(raw_ns)
+    correction_s = sum(
+        weights[one.name] * clipped_s(one.correction_s(state, raw_ns), sigma_s, clip_sigma)
+        for one in candidates
+        if weights.get(one.name, 0.0) > 0.0
+    )
+    return Mix(correction_s=correction_s, weights=_by_model(weights, candidates), share=min(share, 1.0))
+
+
+def fuse(
+    state: ClockState,
+    candidates: Sequence[Candidate],
+    gate: Gate,
+    intervals: IntervalModel,
+    raw_ns: int,
+    until_raw_ns: int,
+    clip_sigma: float,
+) -> FusedForecast:
+    """The fused line from `raw_ns` to `until_raw_ns`. Where nothing but the floor has weight it is the floor's own,
+    bit for bit, and so is sigma.
+
+    Raises:
+        ValueError: when `until_raw_ns` is not after `raw_ns`.
+    """
+    if until_raw_ns <= raw_ns:
+        raise ValueError(f"a line needs two instants, not {raw_ns} and {until_raw_ns}")
+    length_s = (until_raw_ns - raw_ns) / NS_PER_S
+    now = mix(state, candidates, gate, raw_ns, clip_sigma)
+    then = mix(state, candidates, gate, until_raw_ns, clip_sigma)
+    h_now, h_then = max(state.ahead_s(raw_ns), 0.0), max(state.ahead_s(until_raw_ns), 0.0)
+    floor_sigma_s = state.sigma_s(raw_ns)
+    sigma_s = floor_sigma_s * intervals.shrink(h_now, now.share)
+    sigma_then_s = state.sigma_s(until_raw_ns) * intervals.shrink(h_then, then.share)
+    floor_theta_ns = state.theta_at_ns(raw_ns)
+    bend = (then.correction_s - now.correction_s) / length_s
+    return FusedForecast(
+        raw_ns=raw_ns,
+        theta_ns=floor_theta_ns + s_to_ns(now.correction_s),
+        rate=state.rate + bend,
+        sigma_s=sigma_s,
+        sigma_growth=max(sigma_then_s - sigma_s, 0.0) / length_s,
+        floor_theta_ns=floor_theta_ns,
+        floor_sigma_s=floor_sigma_s,
+        half_width_95_s=floor_sigma_s * intervals.multiplier(h_now, now.share),
+        weights=then.weights if now is ALONE else now.weights,
+        horizon_s=state.ahead_s(raw_ns),
+        until_raw_ns=until_raw_ns,
+    )
+
+
+def _by_model(weights: dict[str, float], candidates: Sequence[Candidate]) -> tuple[tuple[str, float], ...]:
+    """Weights under the published names: the roles of one model together, floor first."""
+    total = {FLOOR: weights[FLOOR]}
+    for one in candidates:
+        if weights.get(one.name, 0.0) > 0.0:
+            total[one.model] = total.get(one.model, 0.0) + weights[one.name]
+    return tuple(total.items())

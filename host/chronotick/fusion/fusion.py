@@ -1,0 +1,235 @@
+"""The fusion stage in one object: floor updates and forecasts in, fused estimates out. Reads change only counters."""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from chronotick.clock.floor import FloorUpdate
+from chronotick.clock.state import ClockState
+from chronotick.clock.tuning import Tuning
+from chronotick.config.schema import FusionConfig, RoleConfig
+from chronotick.forecast.cache import ForecastCache
+from chronotick.forecast.types import Forecast, Refusal
+from chronotick.fusion.candidate import Candidate, ForecastCurve, clipped_s
+from chronotick.fusion.fuse import fuse, mix
+from chronotick.fusion.gate import Explanation, Gate
+from chronotick.fusion.interval import IntervalModel, Multipliers
+from chronotick.fusion.ladder import horizons_s
+from chronotick.fusion.rules import GateRules, IntervalRules
+from chronotick.fusion.target import future_target, ready_raw_ns
+from chronotick.fusion.types import FusedForecast
+from chronotick.units import s_to_ns
+from chronotick.window.history import History
+
+# Origins are remembered no closer than these shares of the horizon and of the target's lag: closer ones say the same.
+_HORIZON_SHARE = 16
+_LAG_SHARE = 64
+# Origins of one horizon that wait for their target. More can only wait when fixes fail to come.
+_MAX_WAITING = 256
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Forecasts since the start: taken in, given weight in at least one estimate, and refused (or late, or void)."""
+
+    made: int = 0
+    used: int = 0
+    refused: int = 0
+
+
+class _Origin(msgspec.Struct, frozen=True):
+    """What was said at one fix about one horizon, until its target is known."""
+
+    state: ClockState
+    target_raw_ns: int
+    sigma_s: float
+    corrections_s: dict[str, float]
+    fused_s: float | None
+    issued: Multipliers
+
+
+class Fusion:
+    """Holds the candidates, remembers what they said, scores them, and fuses.
+
+    Args:
+        roles: the configured roles; they give the ladder of horizons.
+    """
+
+    def __init__(
+        self,
+        tuning: Tuning,
+        config: FusionConfig,
+        roles: Sequence[RoleConfig],
+        gate_rules: GateRules | None = None,
+        interval_rules: IntervalRules | None = None,
+    ) -> None:
+        self._tuning = tuning
+        self._config = config
+        self.horizons = horizons_s(roles, tuning)
+        self.gate = Gate(self.horizons, tuning, config, gate_rules)
+        self.intervals = IntervalModel(self.horizons, interval_rules)
+        self.cache: ForecastCache[Candidate] = ForecastCache()
+        self.state: ClockState | None = None
+        # A target needs fixes from two lags before it to one after; the rest is room for polls that slow down.
+        self._history = History(span_s=self.horizons[-1] + 16 * tuning.target_lag_s)
+        self._waiting: list[deque[_Origin]] = [deque(maxlen=_MAX_WAITING) for _ in self.horizons]
+        self._last_origin_ns: list[int | None] = [None] * len(self.horizons)
+        self._made = self._used = self._refused = 0
+        self._unused: set[str] = set()
+
+    @property
+    def counts(self) -> Counts:
+        """Forecasts made, used and refused so far."""
+        return Counts(made=self._made, used=self._used, refused=self._refused)
+
+    def on_update(self, update: FloorUpdate) -> None:
+        """The floor has met a fix: hold it against the open candidates, score what has come due, remember anew."""
+        state = update.state
+        if state is None:
+            return
+        if self.state is not None and state.epoch != self.state.epoch:
+            self._forget()
+        for one in update.measurements:
+            if self.state is not None and one.raw_ns > self.state.raw_ns:
+                self._watch(self.state, one.raw_ns, one.theta_ns, one.variance)
+            self._history.append(one.raw_ns, one.theta_ns, one.variance, state.epoch)
+        advanced = self.state is None or state.raw_ns > self.state.raw_ns
+        self.state = state
+        if advanced and len(self._history):
+            self._score_due(state)
+            self._remember(state)
+
+    def on_forecast(self, forecast: Forecast) -> bool:
+        """Take in a validated forecast. False, and counted as refused, when its epoch or its span is over."""
+        return self.on_candidate(ForecastCurve(forecast))
+
+    def on_candidate(self, candidate: Candidate) -> bool:
+        """Take in a curve of any kind, in place of the one before it of the same model and role."""
+        state = self.state
+        if state is None or candidate.epoch != state.epoch or candidate.end_raw_ns <= state.raw_ns:
+            self._refused += 1
+            return False
+        self._made += 1
+        self.gate.forgive(candidate.name)
+        self.cache.put(candidate)
+        self._unused.add(candidate.name)
+        return True
+
+    def on_bad(self, refusal: Refusal) -> None:
+        """A model answered badly, or not in time: it loses weight, and with repetition all of it."""
+        self._refused += 1
+        if self.state is not None:
+            for role in refusal.roles:
+                self.gate.penalise(f"{refusal.model}/{role}", self.state.raw_ns)
+
+    def estimate(self, raw_ns: int, until_raw_ns: int) -> FusedForecast | None:
+        """The fused line from `raw_ns` to `until_raw_ns`; None while the floor knows nothing."""
+        state = self.state
+        if state is None or state.fixes < 1:
+            return None
+        live = self._live(state)
+        fused = fuse(state, live, self.gate, self.intervals, raw_ns, until_raw_ns, self._config.clip_sigma)
+        if len(fused.weights) > 1:
+            speaking = dict(fused.weights)
+            for one in live:
+                if one.name in self._unused and one.model in speaking:
+                    self._unused.discard(one.name)
+                    self._used += 1
+        return fused
+
+    def explain(self) -> tuple[Explanation, ...]:
+        """Why each candidate has the weight that it has, at each horizon."""
+        if self.state is None:
+            return ()
+        return self.gate.explain(self._live(self.state), self.state.raw_ns)
+
+    def _live(self, state: ClockState) -> tuple[Candidate, ...]:
+        if not self._config.enabled:
+            return ()
+        return self.cache.live(epoch=state.epoch, raw_ns=state.raw_ns)
+
+    def _watch(self, state: ClockState, raw_ns: int, theta_ns: int, variance_s2: float) -> None:
+        """Hold one fix against the open candidates: which line did it lie nearer to, in log likelihood?"""
+        innovation_s = (theta_ns - state.theta_at_ns(raw_ns)) * 1e-9
+        sigma_s = state.sigma_s(raw_ns)
+        expected = sigma_s * sigma_s + variance_s2
+        for one in self._live(state):
+            correction_s = clipped_s(one.correction_s(state, raw_ns), sigma_s, self._config.clip_sigma)
+            self.gate.watch(
+                one.name, _cost(innovation_s - correction_s, expected) - _cost(innovation_s, expected), raw_ns
+            )
+
+    def _score_due(self, state: ClockState) -> None:
+        for rung, waiting in enumerate(self._waiting):
+            while waiting:
+                known_ns = ready_raw_ns(self._history, waiting[0].target_raw_ns, self._tuning)
+                if known_ns is None:
+                    break
+                self._score(rung, waiting.popleft(), known_ns, state)
+
+    def _score(self, rung: int, origin: _Origin, known_raw_ns: int, state: ClockState) -> None:
+        target = future_target(
+            self._history, origin.state, origin.target_raw_ns, known_raw_ns, state.wander, self._tuning
+        )
+        if target is None or not math.isfinite(target.offset_s):
+            return
+        y = target.offset_s
+        self.gate.score(
+            rung,
+            origin.state.raw_ns,
+            y,
+            {name: y - correction_s for name, correction_s in origin.corrections_s.items()},
+            variance_s2=target.variance_s2,
+            noise_s=state.noise_s,
+            now_raw_ns=state.raw_ns,
+        )
+        self.intervals.score(
+            rung,
+            origin.state.raw_ns,
+            floor_error_s=y,
+            fused_error_s=None if origin.fused_s is None else y - origin.fused_s,
+            sigma_s=origin.sigma_s,
+            variance_s2=target.variance_s2,
+            issued=origin.issued,
+        )
+
+    def _remember(self, state: ClockState) -> None:
+        live = self._live(state)
+        clip = self._config.clip_sigma
+        for rung, horizon_s in enumerate(self.horizons):
+            spacing_s = max(horizon_s / _HORIZON_SHARE, self._tuning.target_lag_s / _LAG_SHARE)
+            last_ns = self._last_origin_ns[rung]
+            if last_ns is not None and state.raw_ns - last_ns < s_to_ns(spacing_s):
+                continue
+            self._last_origin_ns[rung] = state.raw_ns
+            target_ns = state.raw_ns + s_to_ns(horizon_s)
+            sigma_s = state.sigma_s(target_ns)
+            mixed = mix(state, live, self.gate, target_ns, clip)
+            self._waiting[rung].append(
+                _Origin(
+                    state=state,
+                    target_raw_ns=target_ns,
+                    sigma_s=sigma_s,
+                    corrections_s={
+                        one.name: clipped_s(one.correction_s(state, target_ns), sigma_s, clip)
+                        for one in live
+                        if self.gate.stands(one, rung, state.raw_ns)
+                    },
+                    fused_s=mixed.correction_s if mixed.share > 0 else None,
+                    issued=self.intervals.issued(rung),
+                )
+            )
+
+    def _forget(self) -> None:
+        """A new epoch: what waits for a target will never have one. What was learned about the models stays."""
+        for waiting in self._waiting:
+            waiting.clear()
+        self._last_origin_ns = [None] * len(self.horizons)
+        self._unused.clear()
+
+
+def _cost(error_s: float, variance_s2: float) -> float:
+    """Negative log likelihood of an error, linear beyond three standard deviations, up to a constant."""
+    z = abs(error_s) / math.sqrt(max(variance_s2, 1e-30))
+    return 0.5 * z * z if z < 3.0 else 3.0 * z - 4.5

@@ -1,0 +1,238 @@
+"""The prequential gate: who may speak at which horizon, and how loudly.
+
+Every candidate is judged at each rung of the ladder by forecasts that were made before their target was measured (Dawid
+1984). The loss is pseudo-Huber, sqrt(1 + e^2/s) - 1, with s the floor's own running squared error there plus the
+target's variance; a target is weighed by how much of s is not its own noise. A candidate opens when it saves more than
+`open_gain` of the floor's loss, with a t-value above `open_t` on as many scores as are independent, and closes below
+a quarter of that gain. Weights are loss ratios to the eighth power, the floor's being 1.
+
+Losses come in late: a horizon and a lag after the forecast. Two quicker judges can only close: bad answers in a row,
+and the sum over the latest fixes of how much worse than the floor's the candidate's line explained them. Whoever is
+closed so stays closed until the forecasts of that moment have themselves been scored.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from chronotick.clock.tuning import Tuning
+from chronotick.config.schema import FusionConfig
+from chronotick.fusion.candidate import Candidate
+from chronotick.fusion.evidence import Evidence
+from chronotick.fusion.ladder import place
+from chronotick.fusion.rules import GateRules
+from chronotick.units import s_to_ns
+
+FLOOR: Final = "floor"
+# Candidates remembered; beyond it the one heard of longest ago is forgotten.
+_MAX_CANDIDATES: Final = 64
+# Squared errors below this are the rounding of a nanosecond, s^2.
+_LEAST_SQUARE: Final = 1e-19
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why a candidate has the weight it has at one horizon.
+
+    Attributes:
+        candidate: its name in the gate; `horizon_s`: the rung.
+        n_eff: independent scores so far.
+        gain: share of the floor's loss saved; negative when worse.
+        t: that saving in standard errors.
+        open: whether it may speak.
+        weight: its share now, 0..1.
+        reason: one sentence.
+    """
+
+    candidate: str
+    horizon_s: float
+    n_eff: float
+    gain: float
+    t: float
+    open: bool
+    weight: float
+    reason: str
+
+
+class Gate:
+    """Evidence for every candidate at every horizon, and the weights that follow from it.
+
+    Args:
+        horizons: the ladder, s, ascending.
+    """
+
+    def __init__(
+        self, horizons: Sequence[float], tuning: Tuning, config: FusionConfig, rules: GateRules | None = None
+    ) -> None:
+        self.horizons = tuple(horizons)
+        self._tuning = tuning
+        self._config = config
+        self._rules = rules or GateRules()
+        self._evidence: dict[str, list[Evidence]] = {}
+        self._strikes: dict[str, int] = {}
+        self._watch: dict[str, float] = {}
+        self._square: list[float] = [0.0] * len(self.horizons)
+        self._count: list[int] = [0] * len(self.horizons)
+        self._noise_s = math.inf
+
+    def stands(self, candidate: Candidate, rung: int, origin_raw_ns: int) -> bool:
+        """Whether a candidate can be judged, and heard, at a rung seen from `origin_raw_ns`."""
+        horizon_s = self.horizons[rung]
+        if candidate.origin_raw_ns > origin_raw_ns:
+            return False
+        if candidate.end_raw_ns - origin_raw_ns < s_to_ns(self._rules.reach_share * horizon_s):
+            return False
+        long_s = self._tuning.long_context_s
+        return horizon_s <= self._rules.hold_over_share * long_s or candidate.span_s >= long_s
+
+    def score(
+        self,
+        rung: int,
+        origin_raw_ns: int,
+        floor_error_s: float,
+        errors_s: Mapping[str, float],
+        *,
+        variance_s2: float,
+        noise_s: float,
+        now_raw_ns: int,
+    ) -> None:
+        """Judge one origin at one rung.
+
+        Args:
+            origin_raw_ns: when the forecasts were made.
+            floor_error_s: target minus the floor's line; `errors_s`: target minus each candidate, as it was clipped.
+            variance_s2: the target's variance.
+            noise_s: noise of one fix as known now.
+            now_raw_ns: raw clock of the newest fix.
+        """
+        rules = self._rules
+        square = max(floor_error_s * floor_error_s, _LEAST_SQUARE)
+        if self._count[rung]:
+            step = min(square, rules.scale_clip * self._square[rung]) - self._square[rung]
+            self._square[rung] += step * max(rules.scale_gain, 1.0 / (self._count[rung] + 1))
+        else:
+            self._square[rung] = square + variance_s2
+        self._count[rung] += 1
+        self._noise_s = noise_s
+        scale = self._square[rung] + variance_s2
+        weight = self._square[rung] / scale
+        floor_loss = math.sqrt(1.0 + floor_error_s * floor_error_s / scale) - 1.0
+        for name, error_s in errors_s.items():
+            evidence = self._of(name)[rung]
+            evidence.add(origin_raw_ns, weight, math.sqrt(1.0 + error_s * error_s / scale) - 1.0, floor_loss)
+            self._decide(evidence, rung, now_raw_ns)
+
+    def watch(self, name: str, nats: float, now_raw_ns: int) -> None:
+        """One fix spoke against a candidate by `nats` (for it: negative): the floor's log likelihood minus its own."""
+        if not self._is_open_anywhere(name):
+            return
+        added = min(max(nats, -self._rules.watch_clip), self._rules.watch_clip)
+        total = max(0.0, self._watch.get(name, 0.0) + added)
+        self._watch[name] = total
+        if total > self._rules.watch_limit:
+            self._shut(name, now_raw_ns)
+
+    def penalise(self, name: str, now_raw_ns: int) -> None:
+        """A bad answer, or none: halves the candidate's weight, and closes it when it happens again and again."""
+        self._strikes[name] = self._strikes.get(name, 0) + 1
+        if self._strikes[name] >= self._rules.strikes:
+            self._shut(name, now_raw_ns)
+
+    def forgive(self, name: str) -> None:
+        """A good answer ends a row of bad ones."""
+        self._strikes.pop(name, None)
+
+    def weights(self, h_s: float, candidates: Sequence[Candidate], origin_raw_ns: int) -> dict[str, float]:
+        """Weights `h_s` seconds ahead of the origin, floor included, summing to 1; who has none is left out."""
+        lower, upper, share = place(self.horizons, h_s)
+        below = self._at_rung(lower, candidates, origin_raw_ns)
+        if share == 0.0 or upper == lower:
+            return below
+        above = self._at_rung(upper, candidates, origin_raw_ns)
+        names = [FLOOR, *(c.name for c in candidates if c.name in below or c.name in above)]
+        return {name: (1 - share) * below.get(name, 0.0) + share * above.get(name, 0.0) for name in names}
+
+    def explain(self, candidates: Sequence[Candidate], origin_raw_ns: int) -> tuple[Explanation, ...]:
+        """Every candidate ever judged, at every rung, with the weight that those of `candidates` have now."""
+        weights = [self._at_rung(rung, candidates, origin_raw_ns) for rung in range(len(self.horizons))]
+        return tuple(
+            self._explanation(name, rung, evidence, weights[rung].get(name, 0.0))
+            for name, rungs in self._evidence.items()
+            for rung, evidence in enumerate(rungs)
+        )
+
+    def is_open(self, name: str, rung: int) -> bool:
+        """Whether a candidate is open at a rung."""
+        return name in self._evidence and self._evidence[name][rung].open
+
+    def _of(self, name: str) -> list[Evidence]:
+        if name not in self._evidence:
+            if len(self._evidence) >= _MAX_CANDIDATES:
+                oldest = next(iter(self._evidence))
+                for table in (self._evidence, self._strikes, self._watch):
+                    table.pop(oldest, None)
+            self._evidence[name] = [Evidence(self._half_life_s(h)) for h in self.horizons]
+        return self._evidence[name]
+
+    def _half_life_s(self, horizon_s: float) -> float:
+        return max(self._tuning.half_life_s, self._rules.half_lives * horizon_s)
+
+    def _needed_t(self, rung: int) -> float:
+        rules = self._rules
+        long = self.horizons[rung] >= rules.long_share * self._tuning.half_life_s
+        noisy = self._noise_s * self._noise_s > self._square[rung]
+        return max(self._config.open_t, rules.noisy_t) if long and noisy else self._config.open_t
+
+    def _decide(self, evidence: Evidence, rung: int, now_raw_ns: int) -> None:
+        horizon_s = self.horizons[rung]
+        gain = evidence.gain
+        if evidence.open:
+            evidence.open = gain >= self._rules.close_share * self._config.open_gain
+            return
+        if evidence.shut_until_raw_ns is not None:
+            if now_raw_ns < evidence.shut_until_raw_ns:
+                return
+            evidence.shut_until_raw_ns = None
+        evidence.open = (
+            evidence.scores > self._rules.min_scores
+            and evidence.spans(horizon_s) > self._rules.min_spans
+            and gain > self._config.open_gain
+            and evidence.t(horizon_s) > self._needed_t(rung)
+        )
+
+    def _is_open_anywhere(self, name: str) -> bool:
+        return any(evidence.open for evidence in self._evidence.get(name, ()))
+
+    def _shut(self, name: str, now_raw_ns: int) -> None:
+        self._watch.pop(name, None)
+        for horizon_s, evidence in zip(self.horizons, self._of(name), strict=True):
+            evidence.open = False
+            evidence.shut_until_raw_ns = now_raw_ns + s_to_ns(horizon_s + self._tuning.target_lag_s)
+
+    def _at_rung(self, rung: int, candidates: Sequence[Candidate], origin_raw_ns: int) -> dict[str, float]:
+        raw = {FLOOR: 1.0}
+        for one in candidates:
+            if self.is_open(one.name, rung) and self.stands(one, rung, origin_raw_ns):
+                ratio = self._evidence[one.name][rung].ratio(self._rules.max_ratio)
+                raw[one.name] = ratio**self._rules.power * 0.5 ** self._strikes.get(one.name, 0)
+        total = sum(raw.values())
+        return {name: weight / total for name, weight in raw.items()}
+
+    def _explanation(self, name: str, rung: int, evidence: Evidence, weight: float) -> Explanation:
+        horizon_s = self.horizons[rung]
+        n_eff, gain, t = evidence.spans(horizon_s), evidence.gain, evidence.t(horizon_s)
+        needed_t, asked = self._needed_t(rung), self._config.open_gain
+        if evidence.open and weight > 0:
+            reason = f"It saves {gain:.0%} of the floor's loss (t = {t:.1f}), so it has {weight:.0%} of the weight."
+        elif evidence.open:
+            reason = f"It saves {gain:.0%} of the floor's loss, but no forecast of it reaches this far now."
+        elif evidence.shut_until_raw_ns is not None:
+            reason = "It was shut for bad answers or for missing the latest fixes, until those are scored."
+        elif evidence.scores <= self._rules.min_scores or n_eff <= self._rules.min_spans:
+            reason = f"Too few forecasts have been scored: {n_eff:.1f} independent ones."
+        elif gain <= asked:
+            reason = f"It saves {gain:.1%} of the floor's loss, and {asked:.0%} is asked for."
+        else:
+            reason = f"It saves {gain:.0%} of the floor's loss, but t = {t:.1f} and {needed_t:.1f} is asked for."
+        return Explanation(name, horizon_s, n_eff, gain, t, evidence.open, weight, reason)

@@ -1,0 +1,69 @@
+"""The gate's and the intervals' constants, in one place."""
+
+import msgspec
+
+
+class GateRules(msgspec.Struct, frozen=True):
+    """Constants of the gate. How much gain and how much certainty it asks for is configuration (`FusionConfig`).
+
+    The defaults were chosen on simulated clocks of seeds other than those that the tests use, and on no real trace.
+
+    Attributes:
+        close_share: an open candidate closes below this share of the gain that opened it.
+        noisy_t: certainty asked for at long horizons while one fix is noisier than the floor's error there.
+        long_share: a horizon of this share of `Tuning.half_life_s` or more is long (1 h of 2 h).
+        half_lives: the evidence's half-life is at least this many horizons.
+        power: a candidate's weight is its loss ratio to this power.
+        min_scores: effective number of scores below which nothing opens.
+        min_spans: effective number of independent horizons below which nothing opens.
+        scale_gain: slowest gain of the running scale of the floor's error.
+        scale_clip: squared errors beyond this many times the scale move it no further.
+        max_ratio: loss ratios beyond this count as this: nothing is a billion times better.
+        hold_over_share: at horizons above this share of `Tuning.long_context_s` only forecasts with that much
+            context count, and speak (5 h of 30 h).
+        reach_share: a candidate stands at a horizon when its curve reaches over this share of it.
+        strikes: bad answers in a row that close a candidate.
+        watch_limit: summed evidence of single fixes against an open candidate that closes it at once, in nats.
+        watch_clip: most that one fix can add to it, in nats: two fixes are always needed.
+    """
+
+    close_share: float = 0.25
+    noisy_t: float = 2.0
+    long_share: float = 0.5
+    half_lives: float = 8.0
+    power: float = 8.0
+    min_scores: float = 5.0
+    min_spans: float = 1.5
+    scale_gain: float = 0.02
+    scale_clip: float = 9.0
+    max_ratio: float = 10.0
+    hold_over_share: float = 1 / 6
+    reach_share: float = 0.75
+    strikes: int = 3
+    watch_limit: float = 4.0
+    watch_clip: float = 3.0
+
+
+class IntervalRules(msgspec.Struct, frozen=True):
+    """Constants of the calibrated interval (adaptive conformal inference, Gibbs and Candès 2021).
+
+    Attributes:
+        level: coverage asked for.
+        gamma: step of the adaptive level; 0.05 was seen to be nervous.
+        window: scores kept.
+        min_scores: below this many the interval is `start` times the Gaussian one.
+        start: that factor.
+        alpha_low_share, alpha_high: bounds of the adapted miss rate: this share of the one asked for, and this.
+        prior_scores: weight of "sigma is the floor's" in independent scores, when realised errors narrow it.
+        least_shrink: sigma is never narrowed below this share of the floor's.
+    """
+
+    level: float = 0.95
+    gamma: float = 0.01
+    window: int = 1000
+    min_scores: int = 20
+    start: float = 1.5
+    alpha_low_share: float = 0.05
+    alpha_high: float = 0.5
+    prior_scores: float = 4.0
+    least_shrink: float = 0.15
