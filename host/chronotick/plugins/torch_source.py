@@ -99,7 +99,7 @@ def plan_torch(
     if choice == "wheel":
         if on_disk is None:
             raise PluginError(
-                f"No wheel of torch {version} was found for Python {_dotted(machine.python)} and {machine.architecture}.",
+                f"No wheel of torch {version} for Python {_dotted(machine.python)}, {machine.architecture} was found.",
                 mend="Name the folder that holds one in UV_FIND_LINKS, or choose --torch cpu.",
             )
         return (on_disk,)
