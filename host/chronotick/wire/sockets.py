@@ -28,7 +28,7 @@ TCP_HEARTBEAT_MS = 5000
 def bind_router(
     context: "zmq.Context[SocketT]", endpoint: str, *, lock: RuntimeLock | None = None, keys: ServerKeys | None = None
 ) -> SocketT:
-    """A bound ROUTER: sending to a peer that is gone raises EHOSTUNREACH; a known identity that connects anew takes over.
+    """A bound ROUTER. Sending to a peer that is gone raises EHOSTUNREACH; a known identity that comes again takes over.
 
     Args:
         endpoint: `ipc://PATH` or `tcp://ADDRESS:PORT`.

@@ -115,6 +115,9 @@ def _check_window(request: ForecastRequest) -> None:
         raise ProtocolError(Code.BAD_WINDOW, "Values are infinite; a gap is NaN.")
     if mask is not None and (mask.dtype != np.bool_ or mask.shape != values.shape):
         raise ProtocolError(Code.BAD_WINDOW, f"The mask is {mask.dtype} {mask.shape}, expected bool {values.shape}.")
+    seen = ~np.isnan(values) if mask is None else ~np.isnan(values) & mask
+    if not seen.any(axis=1).all():
+        raise ProtocolError(Code.BAD_WINDOW, "A window is all gap.")
     k, n = values.shape
     past, future = request.covariates, request.future
     if past is not None and (past.dtype != np.float64 or past.ndim != 3 or (past.shape[0], past.shape[2]) != (k, n)):

@@ -1,0 +1,19 @@
+"""Run the fake plugin: `python -m echo_plugin [--name NAME] [--fault NAME[=VALUE] ...]`."""
+
+import argparse
+import os
+
+from echo_plugin.faults import Faults, break_sdk
+from echo_plugin.forecaster import EchoForecaster
+
+from chronotick.sdk import serve
+
+parser = argparse.ArgumentParser(prog="echo_plugin")
+parser.add_argument("--name", default="echo")
+parser.add_argument("--fault", action="append", default=[], metavar="NAME[=VALUE]")
+arguments = parser.parse_args()
+
+faults = Faults([*os.environ.get("ECHO_FAULT", "").split(","), *arguments.fault])
+faults.at_start()
+break_sdk(faults)
+serve(EchoForecaster(faults), arguments.name, "0.1.0", packages=("numpy",), queue_limit=4)
