@@ -18,6 +18,10 @@ from chronotick.lab.scenario import (
 )
 
 DEMO_S = 90.0
+DEMO_COMPRESSION = 60.0
+DEMO_PERIOD_S = 1620.0
+# Where in the cycle the demo's outage begins: there a straight line goes wrong by much the same whatever the wander.
+DEMO_PHASE_TURNS = 0.9
 FALSE_MS = 40.0
 
 
@@ -32,19 +36,30 @@ def _server(
 
 
 def demo(seconds: float = DEMO_S) -> Scenario:
-    """What the demo shows in `seconds`: a wandering cycle, good servers, one liar, an outage in the last quarter.
+    """What the demo shows: a wandering cycle, good servers and a liar, and an outage in the last quarter.
 
     The physics run 60 times faster than a real oscillator's: the cycle of 27 minutes takes 27 s, and in the outage
     of 13 s a straight line goes astray by some hundred microseconds, where the network's noise is some ten.
+
+    Args:
+        seconds: length of the run, into which the outage is fitted.
     """
     outage_s = min(13.0, seconds / 7)
     start_s = round(seconds * 0.78, 1)
+    phase_turns = (DEMO_PHASE_TURNS - start_s * DEMO_COMPRESSION / DEMO_PERIOD_S) % 1
+    cycle = SineConfig(
+        amplitude_ppm=1.0,
+        period_s=DEMO_PERIOD_S,
+        phase_turns=round(phase_turns, 4),
+        second_harmonic=0.2,
+        wander_turns=0.03,
+    )
     return Scenario(
         name="demo",
         oscillator=OscillatorConfig(
-            time_compression=60,
+            time_compression=DEMO_COMPRESSION,
             base_ppm=12,
-            sines=(SineConfig(amplitude_ppm=1.0, period_s=1620, second_harmonic=0.2, wander_turns=0.03),),
+            sines=(cycle,),
             walk_ppb_per_sqrt_s=1.0,
         ),
         servers=(
@@ -162,7 +177,8 @@ def adapted(
 
     Args:
         servers: how many in all; the honest ones are repeated as often as needed, with paths of their own seeds.
-        falsetickers: how many of them lie. Those of the scenario come first, further ones lie by 40, 80, ... ms.
+        falsetickers: how many of them lie. Those of the scenario come first, further ones lie by 40, 80, ... ms, no
+            two alike.
         port: the port of all, each on its own address. 0: any free ones.
         seed: of everything random.
 
@@ -181,7 +197,8 @@ def adapted(
     if (total, liars) != (len(scenario.servers), len(lying)):
         base = honest or lying
         more = (
-            msgspec.structs.replace(base[i % len(base)], clock_error_ms=FALSE_MS * (i + 1)) for i in itertools.count()
+            msgspec.structs.replace(base[i % len(base)], clock_error_ms=FALSE_MS * (i + 1))
+            for i in itertools.count(len(lying))
         )
         chosen = (
             *itertools.islice(itertools.cycle(honest or [ServerConfig()]), total - liars),

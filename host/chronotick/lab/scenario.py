@@ -176,7 +176,9 @@ class Scenario(Part, frozen=True, kw_only=True):
     @property
     def hash(self) -> str:
         """Sixteen hex digits that stand for the whole content."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+        # Decoded once, so that 8 and 8.0 in a field of floats are the same content.
+        same = msgspec.json.decode(msgspec.json.encode(self), type=Scenario)
+        return hashlib.sha256(msgspec.json.encode(same, order="deterministic")).hexdigest()[:16]
 
 
 def resolve(scenario: Scenario, system_utc_ns: int) -> Scenario:
