@@ -24,7 +24,8 @@ network over some hundreds of fixes. The state itself is updated with Huber's we
 fix counts as if S were |e| sqrt(S) / 2.5, so that an outlier moves the estimate by a bounded amount. The first five
 fixes are taken at face value, because the prior has nothing to compare them with.
 
-Assumptions. Fixes come in order of the raw clock; noise is independent between fixes; a constant path asymmetry is
+Assumptions. Fixes come in about the order of the raw clock (one that is late is compared with where the line was at
+its instant); noise is independent between fixes; a constant path asymmetry is
 invisible here (the hard interval is for that). The covariance is kept as three numbers per member, so symmetric by
 construction, and updated in a form that can not lose positive definiteness: with g = R_eff/S_eff,
 P00 <- g P00, P01 <- g P01, and P11 <- max(P11 - P01^2/S, g P01^2/P00), where the second term is what P11 would be at
@@ -80,8 +81,8 @@ class Bank:
             )
         )
         self._q2: Vector = q * q
-        self._c2: Vector = c * c
-        self._k2: Vector = k * k
+        # R is this, shape (members, 3), times (sigma0^2, excess^2, least variance).
+        self._noise_terms: Vector = np.column_stack((c * c, k * k, np.ones_like(c)))
         self._log_q: Vector = np.log(q)
         self._log_c: Vector = np.log(c)
         self._white_fm2 = tuning.white_fm**2
@@ -109,19 +110,25 @@ class Bank:
 
     def noise_variances(self, noise_s: float, excess_s: float) -> Vector:
         """R of each member for a fix with this excess delay, s^2."""
-        return self._c2 * noise_s**2 + self._k2 * excess_s**2 + LEAST_VARIANCE
+        variances: Vector = self._noise_terms @ np.array((noise_s**2, excess_s**2, LEAST_VARIANCE))
+        return variances
 
     def predict(self, dt_s: float) -> None:
         """Time update by `dt_s` >= 0."""
-        half = 0.5 * dt_s
-        self._x += dt_s * self._f
-        self._p00 += dt_s * (2.0 * self._p01 + dt_s * (self._p11 + (dt_s / 3.0) * self._q2)) + self._white_fm2 * dt_s
-        self._p01 += dt_s * (self._p11 + half * self._q2)
+        self._move(dt_s)
+        self._p00 += dt_s * (self._white_fm2 + (dt_s * dt_s / 3.0) * self._q2)
+        self._p01 += (0.5 * dt_s * dt_s) * self._q2
         self._p11 += dt_s * self._q2
 
-    def update(self, z_s: float, noise_s: float, excess_s: float) -> None:
-        """Measurement update, then the vote. Raises FloatingPointError when no member is finite any more."""
+    def update(self, z_s: float, noise_s: float, excess_s: float, lag_s: float = 0.0) -> None:
+        """Measurement update, then the vote. Raises FloatingPointError when no member is finite any more.
+
+        `lag_s` >= 0: the measurement is of the offset so long before the bank's instant, x - lag f. What the clock
+        wandered within the lag is neglected.
+        """
         with np.errstate(all="ignore"):
+            if lag_s:
+                self._move(-lag_s)
             r = self.noise_variances(noise_s, excess_s)
             e = z_s - self._x
             s = self._p00 + r
@@ -140,6 +147,8 @@ class Bank:
             self._p11 = np.maximum(self._p11 - k1 * self._p01, p01 * self._p01 / self._p00)
             self._p00 *= g
             self._p01 = p01
+            if lag_s:
+                self._move(lag_s)
         self._updates += 1
         self._drop_lost()
         self._weight = _normalised(self._log_weight)
@@ -176,22 +185,28 @@ class Bank:
         """Geometric posterior mean of R for a fix with this excess delay, s^2."""
         return math.exp(float(self._weight @ np.log(self.noise_variances(noise_s, excess_s))))
 
-    def noise_sigma_s(self, noise_s: float, excess_s: float) -> float:
-        """Root of the arithmetic posterior mean of R: what to expect of the next fix, s."""
-        return math.sqrt(float(self._weight @ self.noise_variances(noise_s, excess_s)))
+    def expected_noise_variance(self, noise_s: float, excess_s: float) -> float:
+        """Arithmetic posterior mean of R: what to expect of the next fix, s^2."""
+        return float(self._weight @ self.noise_variances(noise_s, excess_s))
 
     def wander(self) -> float:
         """Geometric posterior mean of the wander q, s/s/sqrt(s)."""
         return math.exp(float(self._weight @ self._log_q))
 
+    def _move(self, dt_s: float) -> None:
+        """State and covariance as if seen `dt_s` later, along each member's own line."""
+        self._x += dt_s * self._f
+        self._p00 += dt_s * (2.0 * self._p01 + dt_s * self._p11)
+        self._p01 += dt_s * self._p11
+
     def _drop_lost(self) -> None:
-        total = self._x.sum() + self._f.sum() + self._p00.sum() + self._p11.sum() + self._log_weight.sum()
-        if math.isfinite(total):
-            return
-        kept = np.isfinite(self._x + self._f + self._p00 + self._p01 + self._p11 + self._log_weight)
+        with np.errstate(all="ignore"):
+            if math.isfinite(self._x @ self._f + self._p00 @ self._p11 + self._log_weight @ self._p01):
+                return
+            kept = np.isfinite(self._x + self._f + self._p00 + self._p01 + self._p11 + self._log_weight)
         if not kept.any():
             raise FloatingPointError("no filter of the bank is finite")
-        for name in ("_q2", "_c2", "_k2", "_log_q", "_log_c", "_x", "_f", "_p00", "_p01", "_p11", "_log_weight"):
+        for name in ("_q2", "_noise_terms", "_log_q", "_log_c", "_x", "_f", "_p00", "_p01", "_p11", "_log_weight"):
             setattr(self, name, getattr(self, name)[kept])
 
 

@@ -14,7 +14,7 @@ from chronotick.clock.noise import NoiseScale
 from chronotick.clock.small_sample import widen
 from chronotick.clock.state import ClockState
 from chronotick.clock.suspicion import REPEATS, Jury, Ruling
-from chronotick.clock.thinning import Thinner, carried
+from chronotick.clock.thinning import Thinner
 from chronotick.clock.tuning import Tuning
 from chronotick.ntp.fix import Fix
 from chronotick.units import ns_to_s, s_to_ns
@@ -102,18 +102,16 @@ class Floor:
         measurement = Measurement(
             raw_ns=fix.raw_ns,
             theta_ns=fix.theta_ns,
-            variance=bank.noise_sigma_s(noise_s, excess_s) ** 2,
+            variance=bank.expected_noise_variance(noise_s, excess_s),
             server=fix.server,
             excess_s=excess_s,
         )
-        if fix.raw_ns < belief.raw_ns:
-            measurement = carried(measurement, belief.raw_ns, belief.rate)
         young = self._fixes < YOUNG_FIXES
-        passed = self._thinner.offer(measurement, belief.rate, thin=not young)
+        passed = self._thinner.offer(measurement, thin=not young)
         if passed is None:
             return FloorUpdate(state=self.state, verdict=Verdict.HELD)
         innovation_s = ns_to_s(passed.theta_ns - belief.theta_at_ns(passed.raw_ns))
-        sigma_s = math.hypot(belief.sigma_s(passed.raw_ns), bank.noise_sigma_s(noise_s, passed.excess_s))
+        sigma_s = math.sqrt(belief.sigma_s(passed.raw_ns) ** 2 + passed.variance)
         ruling = Ruling.CLEAR if young else self._jury.rule(passed, innovation_s, sigma_s)
         used: tuple[Measurement, ...] = ()
         match ruling:
@@ -181,7 +179,7 @@ class Floor:
             server=fix.server,
             excess_s=excess_s,
         )
-        self._thinner.offer(measurement, self._prior.rate, thin=False)
+        self._thinner.offer(measurement, thin=False)
         self._unscaled = [] if self._noise.known else [measurement]
         state = self._summary(bank, fix.raw_ns, noise_s)
         v0, v1, v2, v3 = state.variance
@@ -232,11 +230,11 @@ class Floor:
             assert belief is not None
             self._noise.add(one.raw_ns, one.theta_ns)
             noise_s = self._noise.sigma_s(guess_s)
+            raw_ns = max(belief.raw_ns, one.raw_ns)
             try:
                 if self._unscaled and self._noise.known:
-                    bank = self._reread(noise_s)
-                bank.predict(belief.ahead_s(one.raw_ns))
-                bank.update(ns_to_s(one.theta_ns - self._reference_ns), noise_s, one.excess_s)
+                    bank = self._bank = self._reread(noise_s)
+                self._feed(bank, one, belief.raw_ns, noise_s)
                 self._fixes += 1
             except FloatingPointError:
                 self._prior = _Prior(rate=0.0, sigma=self._tuning.rate_prior)
@@ -244,21 +242,25 @@ class Floor:
                 bank = self._begin(one.raw_ns, one.theta_ns, noise_s, one.excess_s)
             if not self._noise.known:
                 self._unscaled.append(one)
-            self._belief = self.state = self._summary(bank, one.raw_ns, noise_s)
+            self._belief = self.state = self._summary(bank, raw_ns, noise_s)
             taken.append(msgspec.structs.replace(one, variance=bank.measurement_variance(noise_s, one.excess_s)))
         return tuple(taken)
+
+    def _feed(self, bank: Bank, one: Measurement, at_raw_ns: int, noise_s: float) -> None:
+        """Take the bank, which stands at `at_raw_ns`, through one measurement; it never goes back in time."""
+        ahead_s = ns_to_s(one.raw_ns - at_raw_ns)
+        bank.predict(max(ahead_s, 0.0))
+        bank.update(ns_to_s(one.theta_ns - self._reference_ns), noise_s, one.excess_s, max(-ahead_s, 0.0))
 
     def _reread(self, noise_s: float) -> Bank:
         """Run the first fixes again, now that the scale of their noise is known: they had been taken on a guess."""
         first, *rest = self._unscaled
         self._unscaled = []
         bank = self._new_bank(ns_to_s(first.theta_ns - self._reference_ns), noise_s, first.excess_s)
-        before = first
+        at_raw_ns = first.raw_ns
         for one in rest:
-            bank.predict(ns_to_s(one.raw_ns - before.raw_ns))
-            bank.update(ns_to_s(one.theta_ns - self._reference_ns), noise_s, one.excess_s)
-            before = one
-        self._bank = bank
+            self._feed(bank, one, at_raw_ns, noise_s)
+            at_raw_ns = max(at_raw_ns, one.raw_ns)
         return bank
 
     def _new_bank(self, z_s: float, noise_s: float, excess_s: float) -> Bank:

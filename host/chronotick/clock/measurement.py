@@ -7,7 +7,8 @@ class Measurement(msgspec.Struct, frozen=True):
     """One measurement that the bank took, or one that waits for its turn.
 
     Attributes:
-        raw_ns: raw clock of the measurement; of the last fix when several were averaged.
+        raw_ns: raw clock of the measurement; the mean when several fixes were averaged, which may lie a little before
+            that of the measurement before it.
         theta_ns: measured UTC minus raw clock.
         variance: posterior-mean measurement variance (geometric mean over the bank), s^2.
         server: name of the server.

@@ -31,10 +31,10 @@ class NoiseScale:
         self._last: tuple[tuple[int, int], ...] = ()
 
     def add(self, raw_ns: int, theta_ns: int) -> None:
-        """Take one fix, not earlier than the one before."""
+        """Take one fix. The order hardly matters: the formula holds for any three instants."""
         if len(self._last) == 2:
             (raw0, theta0), (raw1, theta1) = self._last
-            if raw_ns > raw0:
+            if raw_ns != raw0:
                 a = (raw1 - raw0) / (raw_ns - raw0)
                 residual = ns_to_s(theta1 - theta0) - a * ns_to_s(theta_ns - theta0)
                 self._remember(abs(residual) / math.sqrt(1.0 + a * a + (1.0 - a) * (1.0 - a)))

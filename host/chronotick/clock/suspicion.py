@@ -8,8 +8,9 @@ import msgspec
 from chronotick.clock.measurement import Measurement
 from chronotick.units import ns_to_s
 
-# A fix is suspect when its innovation exceeds this many sigma after what its queue may explain is taken off.
-SUSPECT_SIGMA: Final = 6.0
+# A fix is suspect when its innovation exceeds this many sigma after what its queue may explain is taken off. Below,
+# Huber's weight and the vote for a restless clock follow a wandering oscillator better than starting anew does.
+SUSPECT_SIGMA: Final = 20.0
 # Suspects in a row, at one level and spread over at least `Tuning.thin_s`, that make a step.
 REPEATS: Final = 4
 # Suspects in a row without a common level that make noise, not outliers: from then on all are used.

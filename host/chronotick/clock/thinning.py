@@ -3,7 +3,7 @@
 import msgspec
 
 from chronotick.clock.measurement import Measurement
-from chronotick.units import ns_to_s, s_to_ns
+from chronotick.units import s_to_ns
 
 
 class _Group(msgspec.Struct):
@@ -24,11 +24,8 @@ class Thinner:
         self._thin_ns = s_to_ns(thin_s)
         self._groups: dict[str, _Group] = {}
 
-    def offer(self, measurement: Measurement, rate: float, *, thin: bool = True) -> Measurement | None:
-        """The measurement to use now, or None while it is held back.
-
-        `rate`, s/s, carries older fixes to the newest; `thin` False lets this one pass as it is.
-        """
+    def offer(self, measurement: Measurement, *, thin: bool = True) -> Measurement | None:
+        """The measurement to use now, or None while it is held back. `thin` False lets this one pass as it is."""
         group = self._groups.get(measurement.server)
         if group is None or not thin:
             self._groups[measurement.server] = _Group(passed_raw_ns=measurement.raw_ns, waiting=[])
@@ -36,7 +33,7 @@ class Thinner:
         group.waiting.append(measurement)
         if measurement.raw_ns - group.passed_raw_ns < self._thin_ns:
             return None
-        merged = _average(group.waiting, rate)
+        merged = _average(group.waiting)
         group.passed_raw_ns = measurement.raw_ns
         group.waiting = []
         return merged
@@ -46,32 +43,23 @@ class Thinner:
         self._groups.clear()
 
 
-def carried(measurement: Measurement, raw_ns: int, rate: float) -> Measurement:
-    """The same measurement as if made at `raw_ns`, moved along a line with `rate`."""
-    shift_ns = s_to_ns(rate * ns_to_s(raw_ns - measurement.raw_ns))
-    return Measurement(
-        raw_ns=raw_ns,
-        theta_ns=measurement.theta_ns + shift_ns,
-        variance=measurement.variance,
-        server=measurement.server,
-        excess_s=measurement.excess_s,
-    )
+def _average(waiting: list[Measurement]) -> Measurement:
+    """Inverse-variance mean of instants and offsets alike, so that a steady drift cancels.
 
-
-def _average(waiting: list[Measurement], rate: float) -> Measurement:
-    """Inverse-variance mean at the instant of the newest; the excess is averaged with the same weights."""
+    Excess and variance are averaged with the same weights, not reduced by their number: the errors are alike.
+    """
     newest = waiting[-1]
     if len(waiting) == 1:
         return newest
-    moved = [carried(one, newest.raw_ns, rate) for one in waiting]
-    weights = [1.0 / one.variance for one in moved]
+    weights = [1.0 / one.variance for one in waiting]
     total = sum(weights)
-    mean_ns = sum(w * (one.theta_ns - newest.theta_ns) for w, one in zip(weights, moved, strict=True)) / total
-    excess_s = sum(w * one.excess_s for w, one in zip(weights, moved, strict=True)) / total
+    shares = [w / total for w in weights]
+    earlier_ns = sum(share * (newest.raw_ns - one.raw_ns) for share, one in zip(shares, waiting, strict=True))
+    higher_ns = sum(share * (one.theta_ns - newest.theta_ns) for share, one in zip(shares, waiting, strict=True))
     return Measurement(
-        raw_ns=newest.raw_ns,
-        theta_ns=newest.theta_ns + round(mean_ns),
-        variance=newest.variance,
+        raw_ns=newest.raw_ns - round(earlier_ns),
+        theta_ns=newest.theta_ns + round(higher_ns),
+        variance=len(weights) / total,
         server=newest.server,
-        excess_s=excess_s,
+        excess_s=sum(share * one.excess_s for share, one in zip(shares, waiting, strict=True)),
     )
