@@ -165,6 +165,8 @@ def _table() -> _Table:
         table[state, E.STOP] = (S.STOPPED, ())
         if state is not S.ENV_BROKEN:
             table[state, E.BROKEN] = (S.ENV_BROKEN, (A.WATCH,))
+        if state is not S.INCOMPATIBLE:
+            table[state, E.MISMATCH] = (S.INCOMPATIBLE, ())
     return table
 
 
