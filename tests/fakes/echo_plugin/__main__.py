@@ -3,10 +3,10 @@
 import argparse
 import os
 
-from echo_plugin.faults import Faults, break_sdk
-from echo_plugin.forecaster import EchoForecaster
-
 from chronotick.sdk import serve
+
+from .faults import Faults, break_sdk
+from .forecaster import EchoForecaster
 
 parser = argparse.ArgumentParser(prog="echo_plugin")
 parser.add_argument("--name", default="echo")

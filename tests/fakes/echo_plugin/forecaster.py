@@ -3,10 +3,11 @@
 from statistics import NormalDist
 
 import numpy as np
-from echo_plugin.faults import Faults
 from numpy.typing import NDArray
 
 from chronotick.sdk import BadParams, Batch, Capabilities, Params, Progress, Quantiles
+
+from .faults import Faults
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
