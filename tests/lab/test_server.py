@@ -119,6 +119,7 @@ FORMS: dict[FaultKind, Callable[[Any, bytes], bool]] = {
     "zero_t2": lambda x, ask: x.stamp(32) == 0 and x.stamp(40) != 0,
     "zero_t3": lambda x, ask: x.stamp(40) == 0 and x.stamp(32) != 0,
     "t3_before_t2": lambda x, ask: x.stamp(32) - x.stamp(40) == 1 << 32,
+    "future_reference": lambda x, ask: x.stamp(16) > x.stamp(40),
     "kiss_deny": lambda x, ask: x.data[1] == 0 and x.data[12:16] == b"DENY" and x.data[24:32] == ask[40:48],
     "kiss_rstr": lambda x, ask: x.data[1] == 0 and x.data[12:16] == b"RSTR" and x.data[24:32] == ask[40:48],
     "kiss_rate": lambda x, ask: x.data[1] == 0 and x.data[12:16] == b"RATE" and x.data[24:32] == ask[40:48],
@@ -131,7 +132,7 @@ FORMS: dict[FaultKind, Callable[[Any, bytes], bool]] = {
     "huge_root_distance": lambda x, ask: x.data[4:12] == (40 << 16).to_bytes(4, "big") + (20 << 16).to_bytes(4, "big"),
     "runt": lambda x, ask: len(x.data) == 40,
     "oversize": lambda x, ask: len(x.data) == 4096,
-    "garbage_extension": lambda x, ask: len(x.data) == 68 and x.data[48:52] == b"\xff\x07\xff\xff",
+    "garbage_extension": lambda x, ask: len(x.data) == 76 and x.data[48:52] == b"\xff\x07\xff\xff",
 }
 RIGHT_BUT_FOR_DELIVERY = ("silence", "duplicate", "foreign_port", "foreign_address")
 

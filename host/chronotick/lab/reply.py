@@ -19,8 +19,8 @@ MODE_SERVER = 4
 PRECISION = -20
 RUNT_BYTES = 40
 OVERSIZE_BYTES = 4096
-# Neither an extension field (type, length, value: the length is absurd) nor a MAC (RFC 7822 section 3).
-GARBAGE = bytes([0xFF, 0x07, 0xFF, 0xFF]) + bytes(range(0xA0, 0xB0))
+# Neither an extension field (the length in bytes 2..3 is absurd) nor as long as a MAC, 20 or 24 (RFC 7822 section 3).
+GARBAGE = bytes([0xFF, 0x07, 0xFF, 0xFF]) + bytes(range(0xA0, 0xB8))
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -85,6 +85,8 @@ def spoil(reply: Reply, faults: Collection[FaultKind]) -> Reply:
                 changes["origin"] = 0
             case "zero_t2":
                 changes["t2"] = 0
+            case "future_reference":
+                changes["reference"] = (reply.t2 + (3600 << 32)) % (1 << 64)
             case "stratum_0":
                 changes |= {"stratum": 0, "refid": bytes(4)}
             case "stratum_16":

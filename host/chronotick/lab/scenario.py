@@ -26,6 +26,7 @@ FaultKind = Literal[
     "zero_t2",
     "zero_t3",
     "t3_before_t2",  # sent a second before it was received
+    "future_reference",  # the clock was last set an hour after the reply
     "kiss_deny",  # stratum 0 with the reference id DENY, RSTR or RATE
     "kiss_rstr",
     "kiss_rate",
@@ -38,7 +39,7 @@ FaultKind = Literal[
     "huge_root_distance",  # root delay 40 s and root dispersion 20 s
     "runt",  # 40 bytes
     "oversize",  # 4096 bytes
-    "garbage_extension",  # 20 bytes after the header that are no extension field
+    "garbage_extension",  # 28 bytes after the header that are neither extension field nor MAC
     "foreign_port",  # from another port of the same address
     "foreign_address",  # from the same port of another address
 ]
