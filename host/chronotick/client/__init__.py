@@ -1,0 +1,6 @@
+"""What an agent imports: a clock that answers with an interval. Needs pyzmq and msgpack, and these only at need."""
+
+from chronotick.client.clock import Clock
+from chronotick.client.reading import Reading
+
+__all__ = ["Clock", "Reading"]

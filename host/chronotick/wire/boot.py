@@ -2,12 +2,11 @@
 
 import os
 import time
-from pathlib import Path
 from typing import Final
 
 # Two readings of an equal suspended time differ by no more than this, ns. No suspension is as short.
 SUSPENDED_TOLERANCE_NS: Final = 1_000_000
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 _TIME_NAMESPACE: Final = "/proc/self/ns/time"
 
 
@@ -21,7 +20,8 @@ def boot_hash() -> int:
     except OSError:
         # Kernels before 5.6 have no time namespaces.
         namespace = ""
-    return hash_of(_BOOT_ID.read_text().strip(), namespace)
+    with open(_BOOT_ID, encoding="ascii") as file:
+        return hash_of(file.read().strip(), namespace)
 
 
 def hash_of(boot_id: str, time_namespace: str) -> int:

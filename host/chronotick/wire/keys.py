@@ -3,17 +3,18 @@
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import zmq
 import zmq.auth
 
 from chronotick.errors import RuntimeDirError
 
 
-class ServerKeys(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class ServerKeys:
     """The host's pair, Z85, and the public keys of those who may connect."""
 
     public: bytes
@@ -21,7 +22,8 @@ class ServerKeys(msgspec.Struct, frozen=True):
     allowed: frozenset[bytes]
 
 
-class ClientKeys(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class ClientKeys:
     """A connecting side's pair and the host's public key, Z85."""
 
     public: bytes

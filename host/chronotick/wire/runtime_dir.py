@@ -5,9 +5,8 @@ import fcntl
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from chronotick.errors import RuntimeDirError
 
@@ -26,8 +25,7 @@ MODES: Final = {
 }
 
 
-@dataclass(frozen=True)
-class RuntimeDir:
+class RuntimeDir(NamedTuple):
     """A runtime directory that has been found fit for use, and the names in it."""
 
     path: Path

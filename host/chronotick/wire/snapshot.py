@@ -132,7 +132,7 @@ class Record(NamedTuple):
         return self._spread_ns(self.half_width_95_s, Z95 * self.sigma_growth, raw_ns)
 
     def status_at(self, raw_ns: int) -> Status:
-        """What the record is worth at a raw instant: after a writer that fell silent, HOLDOVER, and in the end UNKNOWN."""
+        """What the record is worth at a raw instant: once the writer has fallen silent, HOLDOVER, then UNKNOWN."""
         if raw_ns >= self.void_raw_ns:
             return Status.UNKNOWN
         if raw_ns >= self.stale_raw_ns and self.status is Status.SYNCHRONISED:
@@ -219,7 +219,7 @@ def decode(slot: bytes, boot: int) -> Record:
     if code >= len(_STATUSES) or length > SOURCE_BYTES:
         raise _damaged(f"status {code} or source length {length} is out of range")
     text = source[:length].decode("utf-8", "replace")
-    return Record(*fields, status=_STATUSES[code], source=tuple(text.split(",")) if text else ())
+    return Record._make((*fields, _STATUSES[code], tuple(text.split(",")) if text else ()))
 
 
 def load(buffer: memoryview, words: memoryview, boot: int) -> tuple[int, Record]:
