@@ -52,7 +52,7 @@ def simulate_clock(
 ) -> Run:
     """Poll `servers` in turn, each every `poll_s`, through queues of mean `queue_s` each way.
 
-    The clock has a constant rate, a random walk of the rate (`wander`, s/s/sqrt(s)) and a sine (amplitude s/s, period s).
+    The rate is constant plus a random walk (`wander`, s/s/sqrt(s)) plus a sine (amplitude s/s, period s).
     """
     rng = np.random.default_rng(seed)
     step_s = poll_s / servers
