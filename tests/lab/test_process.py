@@ -177,6 +177,19 @@ def test_a_wrong_order_is_refused(line: bytes) -> None:
     assert done.stderr == b""
 
 
+def test_a_file_is_no_lifeline(tmp_path: Path) -> None:
+    """Standard input from a file can not tell when the parent ends: refused, exit status 78."""
+    order = tmp_path / "order.json"
+    order.write_bytes(msgspec.json.encode({"scenario": SMALL}) + b"\n")
+    with order.open("rb") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "chronotick.lab"], stdin=file, capture_output=True, timeout=30, check=False
+        )
+    assert done.returncode == 78
+    assert msgspec.json.decode(done.stdout)["message"] == "Standard input is a file."
+    assert done.stderr == b""
+
+
 def test_no_orphan_outlives_a_killed_parent() -> None:
     """After kill -9 of the parent the lab's process ends by itself."""
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:

@@ -60,7 +60,10 @@ async def _serve(order: Order) -> None:
             loop.remove_reader(lifeline)
             stop.set()
 
-    loop.add_reader(lifeline, heard)
+    try:
+        loop.add_reader(lifeline, heard)
+    except PermissionError as error:
+        raise LabError("Standard input is a file.", mend="Give a pipe, and keep it open as the lifeline.") from error
     served = await serve(
         order.scenario,
         on_ready=lambda ready: _say(ready, sys.stdout.buffer),
