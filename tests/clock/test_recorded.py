@@ -28,6 +28,6 @@ def test_the_floor_serves_within_a_tenth_of_the_study_and_far_below_chronyd(name
     row = bench.serve(Path(DATA or "") / "data", name)
     assert row["floor"]["mae"] <= 1.1 * row["study_mae"]
     assert row["floor"]["mae"] < 0.6 * row["chronyd"]["mae"]
-    assert row["floor"]["mae"] < 0.1 * row["last_sample"]["mae"]
+    assert row["floor"]["mae"] < 0.2 * row["last_sample"]["mae"]
     assert 0.85 <= row["coverage_95"] <= 1.0
     assert row["epochs"] == 1
