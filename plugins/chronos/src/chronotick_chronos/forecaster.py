@@ -1,0 +1,186 @@
+"""Chronos behind the plugin SDK. All model calls go through the library's public `BaseChronosPipeline`."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chronotick.sdk import (
+    Batch,
+    Capabilities,
+    DeviceMissing,
+    LoadFailed,
+    Params,
+    Progress,
+    Quantiles,
+    WeightsMismatch,
+)
+from chronotick_chronos import settings as configured
+from chronotick_chronos import weights
+from chronotick_chronos.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# Windows longer than the model's context are accepted up to this and cut to their newest points, so that one role
+# serves models of any context.
+ACCEPTED_POINTS = 8192
+CONTEXT_MIN = 8
+BATCH_MAX = 64
+# What the checkpoint in the package must hash to: a damaged or foreign file must not be called the project's own.
+EMBEDDED_SHA256 = "3f9f10aaa26af0eec012fa946d8d2e3a60a0c2a22eb243dd6e6264885e3b7c99"
+
+
+class ChronosForecaster:
+    """A Chronos-Bolt or Chronos-2 model. Implements `chronotick.sdk.Forecaster`."""
+
+    def __init__(self) -> None:
+        self._pipeline: Any = None
+        self._torch: Any = None
+        self._context = 0
+        self._is_bolt = True
+        self._levels: tuple[float, ...] = ()
+
+    def load(self, params: Params, progress: Progress) -> Capabilities:
+        """Find the weights, check them, load them.
+
+        Raises:
+            BadParams, WeightsMissing, WeightsMismatch, DeviceMissing, LoadFailed: see their codes.
+        """
+        wanted = configured.read(params)
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        progress(0.05, f"looking for the weights of {wanted.model_id}")
+        folder, commit = weights.locate(wanted)
+        digest = _checked_sha256(wanted, folder)
+        progress(0.1, "importing torch and chronos-forecasting")
+        import torch
+        from safetensors import SafetensorError
+        from transformers.utils import logging as transformers_logging
+
+        from chronos import BaseChronosPipeline, ChronosBoltPipeline
+
+        transformers_logging.disable_progress_bar()
+        device = _device(torch, wanted.device)
+        torch.set_num_threads(params.threads)
+        torch.manual_seed(params.seed)
+        progress(0.7, f"loading {wanted.model_id} on {device}")
+        try:
+            pipeline = BaseChronosPipeline.from_pretrained(
+                str(folder), device_map=device, dtype=getattr(torch, wanted.dtype), local_files_only=True
+            )
+        except torch.OutOfMemoryError:
+            raise
+        except (
+            OSError, ValueError, RuntimeError, LookupError, AttributeError, AssertionError, TypeError, SafetensorError,
+        ) as error:  # fmt: skip
+            raise WeightsMismatch(
+                f"{folder} does not hold a model that chronos-forecasting can load: {error}",
+                mend="Use a Chronos-Bolt or Chronos-2 checkpoint.",
+            ) from error
+        if not hasattr(pipeline, "quantiles"):
+            raise WeightsMismatch(
+                f"{wanted.model_id} is of the first Chronos generation, which samples and has no quantiles.",
+                mend="Use a Chronos-Bolt or Chronos-2 checkpoint.",
+            )
+        model = pipeline.model.eval()
+        _check_complete(model, weights.names(folder), folder)
+        self._pipeline, self._torch = pipeline, torch
+        self._is_bolt = isinstance(pipeline, ChronosBoltPipeline)
+        self._context = int(pipeline.model_context_length)
+        self._levels = tuple(float(level) for level in pipeline.quantiles)
+        if list(self._levels) != sorted(set(self._levels)):
+            raise LoadFailed(f"{wanted.model_id} has levels {self._levels}, which do not ascend.")
+        logger.info("%s: %s, context %d, sha256 %s", wanted.model_id, type(pipeline).__name__, self._context, digest)
+        return Capabilities(
+            context_min=CONTEXT_MIN,
+            context_max=max(ACCEPTED_POINTS, self._context),
+            horizon_max=int(pipeline.model_prediction_length),
+            levels=self._levels,
+            batch_max=BATCH_MAX,
+            device=str(model.device),
+            dtype=str(model.dtype).removeprefix("torch."),
+            # CUDA kernels may sum in any order.
+            deterministic=model.device.type == "cpu",
+            model_id=wanted.model_id,
+            revision=commit,
+            weights_sha256=digest,
+            parameters=sum(p.numel() for p in model.parameters()),
+        )
+
+    def forecast(self, batch: Batch) -> Quantiles:
+        """Quantiles of each window; only the newest points that the model's context holds are read.
+
+        All of the model's quantiles are computed and, where it lets them cross, put in order (Chernozhukov et al. 2010:
+        never a loss) before those asked for are taken, so that a level's answer does not depend on the others.
+        """
+        torch = self._torch
+        values = batch.values[:, -self._context :]
+        with torch.inference_mode():
+            # A copy: the request's array is read-only memory of the message.
+            context = torch.from_numpy(values.astype(np.float32))
+            inputs = context if self._is_bolt else list(context)
+            quantiles, mean = self._pipeline.predict_quantiles(
+                inputs, prediction_length=batch.horizon, quantile_levels=list(self._levels)
+            )
+            if not self._is_bolt:
+                quantiles, mean = torch.cat(quantiles), torch.cat(mean)
+        ordered = np.sort(quantiles.numpy().astype(np.float64).transpose(0, 2, 1), axis=1)
+        if batch.levels != self._levels:
+            ordered = ordered[:, self._places(batch.levels)]
+        return Quantiles(ordered, mean.numpy().astype(np.float64))
+
+    def _places(self, levels: tuple[float, ...]) -> list[int]:
+        """Where these levels are among the model's own; they may differ by rounding."""
+        return [min(range(len(self._levels)), key=lambda i: abs(self._levels[i] - level)) for level in levels]
+
+
+def _checked_sha256(wanted: Settings, folder: Path) -> str:
+    digest = weights.sha256(folder)
+    expected = wanted.weights_sha256 or (EMBEDDED_SHA256 if wanted.embedded else "")
+    if expected and digest != expected:
+        raise WeightsMismatch(
+            f"The weights in {folder} have SHA-256 {digest}, expected {expected}.",
+            mend="Restore the file from the repository."
+            if wanted.embedded
+            else "Correct weights_sha256, or fetch again.",
+        )
+    return digest
+
+
+def _device(torch: Any, name: str) -> str:
+    """The device, if this machine has it.
+
+    Raises:
+        DeviceMissing: it does not.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceMissing(
+            f"{name!r} is no device of torch.", mend="Use device: cpu, cuda, cuda:1, mps or auto."
+        ) from error
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }.get(device.type, False)
+    if not there:
+        raise DeviceMissing(
+            f"Device {name} is not there: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices.",
+            mend="Use device: cpu, or build the environment for CUDA: chronotick plugins sync chronos --torch cuda",
+        )
+    return str(device)
+
+
+def _check_complete(model: Any, found: set[str], folder: Path) -> None:
+    """Refuse a checkpoint that lacks tensors: the library would leave them random and say nothing."""
+    state = model.state_dict()
+    held = {state[name].data_ptr() for name in found & state.keys()}
+    missing = sorted(name for name in state.keys() - found if state[name].data_ptr() not in held)
+    if missing:
+        raise WeightsMismatch(
+            f"The weights in {folder} lack {len(missing)} tensors, {missing[0]} first.", mend="Fetch them again."
+        )

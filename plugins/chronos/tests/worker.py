@@ -1,0 +1,163 @@
+"""Runs in the plugin's environment and answers one JSON line per question, so that tests elsewhere need no torch.
+
+Questions: {"do": NAME, ...arguments}. Answers: {"ok": ...}, {"fault": {code, message, mend, retryable}} or
+{"crash": traceback}. `direct` asks the model library itself and nothing of the plugin, so that the two can be compared.
+"""
+
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from chronotick_chronos import ChronosForecaster
+
+from chronotick.sdk import Batch, Params, PluginFault
+
+LOADED: dict[str, ChronosForecaster] = {}
+DIRECT: dict[str, Any] = {}
+
+
+def make_bolt(folder: str, seed: int, drop: list[str] | None = None) -> str:
+    """A tiny Chronos-Bolt with random weights, saved by the library; `drop` removes tensors from the file."""
+    import torch
+    from chronos.chronos_bolt import ChronosBoltModelForForecasting
+    from safetensors.torch import load_file, save_file
+    from transformers import T5Config
+
+    torch.manual_seed(seed)
+    config = T5Config(
+        d_model=16, d_kv=8, d_ff=32, num_layers=1, num_decoder_layers=1, num_heads=2, vocab_size=2, pad_token_id=0,
+        eos_token_id=1, decoder_start_token_id=0, dropout_rate=0.1, initializer_factor=1.0,
+    )  # fmt: skip
+    config.architectures = ["ChronosBoltModelForForecasting"]
+    config.chronos_pipeline_class = "ChronosBoltPipeline"
+    config.chronos_config = {
+        "context_length": 64,
+        "input_patch_size": 8,
+        "input_patch_stride": 8,
+        "prediction_length": 16,
+        "quantiles": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+        "use_reg_token": True,
+    }
+    ChronosBoltModelForForecasting(config).save_pretrained(folder)
+    if drop:
+        path = Path(folder) / "model.safetensors"
+        tensors = load_file(path)
+        save_file({k: v for k, v in tensors.items() if not any(k.startswith(d) for d in drop)}, path, {"format": "pt"})
+    return folder
+
+
+def make_chronos2(folder: str, seed: int) -> str:
+    """A tiny Chronos-2 with random weights, saved by the library."""
+    import torch
+    from chronos.chronos2 import Chronos2Model
+    from chronos.chronos2.config import Chronos2CoreConfig
+
+    torch.manual_seed(seed)
+    config = Chronos2CoreConfig(d_model=32, d_kv=8, d_ff=64, num_layers=1, num_heads=4, dropout_rate=0.0)
+    config.architectures = ["Chronos2Model"]
+    config.chronos_pipeline_class = "Chronos2Pipeline"
+    config.chronos_config = {
+        "context_length": 128,
+        "input_patch_size": 8,
+        "input_patch_stride": 8,
+        "output_patch_size": 8,
+        "quantiles": [0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99],
+        "use_reg_token": True,
+        "use_arcsinh": True,
+        "max_output_patches": 4,
+        "time_encoding_scale": 128,
+    }
+    Chronos2Model(config).save_pretrained(folder)
+    return folder
+
+
+def load(key: str, params: dict[str, Any], seed: int = 0) -> dict[str, Any]:
+    """Load the plugin's forecaster under a name; its capabilities, and how long it took."""
+    started = time.monotonic()
+    forecaster = ChronosForecaster()
+    said: list[float] = []
+    capabilities = forecaster.load(Params(values=params, seed=seed), lambda fraction, _: said.append(fraction))
+    LOADED[key] = forecaster
+    return {**msgspec.to_builtins(capabilities), "progress": said, "seconds": time.monotonic() - started}
+
+
+def forecast(key: str, values: list[list[float | None]], horizon: int, levels: list[float]) -> dict[str, Any]:
+    """The plugin's answer; None stands for a gap."""
+    array = np.array(values, dtype=np.float64)
+    array.setflags(write=False)
+    answer = LOADED[key].forecast(Batch(values=array, horizon=horizon, levels=tuple(levels)))
+    return {
+        "quantiles": answer.values.tolist(),
+        "mean": None if answer.mean is None else answer.mean.tolist(),
+        "dtype": str(answer.values.dtype),
+    }
+
+
+def direct(folder: str, values: list[list[float | None]], horizon: int, levels: list[float]) -> list[Any]:
+    """What the library itself answers: shape (k, horizon, levels)."""
+    import torch
+
+    from chronos import BaseChronosPipeline, ChronosBoltPipeline
+
+    if folder not in DIRECT:
+        DIRECT[folder] = BaseChronosPipeline.from_pretrained(folder, device_map="cpu")
+    pipeline = DIRECT[folder]
+    context = torch.tensor(np.array(values, dtype=np.float32))
+    if isinstance(pipeline, ChronosBoltPipeline):
+        return pipeline.predict_quantiles(context, prediction_length=horizon, quantile_levels=levels)[0].tolist()
+    answers = pipeline.predict_quantiles(list(context), prediction_length=horizon, quantile_levels=levels)[0]
+    return [one[0].tolist() for one in answers]
+
+
+def overhead(key: str, folder: str, points: int, horizon: int, rounds: int) -> dict[str, float]:
+    """Median milliseconds of the plugin's call and of the library's own, asked in turn."""
+    import torch
+
+    from chronos import BaseChronosPipeline
+
+    pipeline = BaseChronosPipeline.from_pretrained(folder, device_map="cpu")
+    levels = [float(level) for level in pipeline.quantiles]
+    values = np.random.default_rng(1).standard_normal((1, points)).cumsum(1)
+    batch = Batch(values=values, horizon=horizon, levels=tuple(levels))
+    context = torch.tensor(values, dtype=torch.float32)
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _ in range(rounds + 3):
+        a = time.perf_counter()
+        LOADED[key].forecast(batch)
+        b = time.perf_counter()
+        pipeline.predict_quantiles(context, prediction_length=horizon, quantile_levels=levels)
+        c = time.perf_counter()
+        ours.append(b - a)
+        theirs.append(c - b)
+    return {"plugin_ms": float(np.median(ours[3:])) * 1e3, "library_ms": float(np.median(theirs[3:])) * 1e3}
+
+
+ACTIONS = {f.__name__: f for f in (make_bolt, make_chronos2, load, forecast, direct, overhead)}
+
+
+def main() -> None:
+    # Libraries print what they like; answers go where only answers go.
+    answers = sys.stdout
+    sys.stdout = sys.stderr
+    for line in sys.stdin:
+        question = json.loads(line)
+        try:
+            answer = {"ok": ACTIONS[question.pop("do")](**question)}
+        except PluginFault as fault:
+            said = {"code": str(fault.code), "message": fault.message, "mend": fault.mend, "retryable": fault.retryable}
+            answer = {"fault": said}
+        # The test that asked shows the traceback.
+        except Exception:  # noqa: BLE001
+            answer = {"crash": traceback.format_exc()}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
