@@ -43,7 +43,7 @@ class Candidate(Protocol):
 
 
 class ForecastCurve:
-    """A forecast, integrated: its rate is linear between the points, so the integral is exact, a parabola in each step."""
+    """A forecast, integrated exactly: its rate is linear between the points, so theta is a parabola in each step."""
 
     def __init__(self, forecast: Forecast) -> None:
         self.forecast = forecast

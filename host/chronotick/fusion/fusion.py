@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from chronotick.clock.floor import FloorUpdate
+from chronotick.clock.measurement import Measurement
 from chronotick.clock.state import ClockState
 from chronotick.clock.tuning import Tuning
 from chronotick.config.schema import FusionConfig, RoleConfig
@@ -20,12 +21,12 @@ from chronotick.fusion.ladder import horizons_s
 from chronotick.fusion.rules import GateRules, IntervalRules
 from chronotick.fusion.target import future_target, ready_raw_ns
 from chronotick.fusion.types import FusedForecast
-from chronotick.units import s_to_ns
+from chronotick.units import NS_PER_S, s_to_ns
 from chronotick.window.history import History
 
 # Origins are remembered no closer than these shares of the horizon and of the target's lag: closer ones say the same.
-_HORIZON_SHARE = 16
-_LAG_SHARE = 64
+_HORIZON_SHARE = 8
+_LAG_SHARE = 32
 # Origins of one horizon that wait for their target. More can only wait when fixes fail to come.
 _MAX_WAITING = 256
 
@@ -74,6 +75,7 @@ class Fusion:
         # A target needs fixes from two lags before it to one after; the rest is room for polls that slow down.
         self._history = History(span_s=self.horizons[-1] + 16 * tuning.target_lag_s)
         self._waiting: list[deque[_Origin]] = [deque(maxlen=_MAX_WAITING) for _ in self.horizons]
+        self._young: list[deque[_Origin]] = [deque(maxlen=_MAX_WAITING) for _ in self.horizons]
         self._last_origin_ns: list[int | None] = [None] * len(self.horizons)
         self._made = self._used = self._refused = 0
         self._unused: set[str] = set()
@@ -91,14 +93,18 @@ class Fusion:
         if self.state is not None and state.epoch != self.state.epoch:
             self._forget()
         for one in update.measurements:
-            if self.state is not None and one.raw_ns > self.state.raw_ns:
-                self._watch(self.state, one.raw_ns, one.theta_ns, one.variance)
+            self._watch(one)
             self._history.append(one.raw_ns, one.theta_ns, one.variance, state.epoch)
         advanced = self.state is None or state.raw_ns > self.state.raw_ns
         self.state = state
         if advanced and len(self._history):
             self._score_due(state)
             self._remember(state)
+
+    def restart(self, state: ClockState) -> None:
+        """The floor has begun a new epoch without a fix: what it says now, usually that nothing is known."""
+        self._forget()
+        self.state = state
 
     def on_forecast(self, forecast: Forecast) -> bool:
         """Take in a validated forecast. False, and counted as refused, when its epoch or its span is over."""
@@ -149,16 +155,32 @@ class Fusion:
             return ()
         return self.cache.live(epoch=state.epoch, raw_ns=state.raw_ns)
 
-    def _watch(self, state: ClockState, raw_ns: int, theta_ns: int, variance_s2: float) -> None:
-        """Hold one fix against the open candidates: which line did it lie nearer to, in log likelihood?"""
-        innovation_s = (theta_ns - state.theta_at_ns(raw_ns)) * 1e-9
-        sigma_s = state.sigma_s(raw_ns)
-        expected = sigma_s * sigma_s + variance_s2
-        for one in self._live(state):
-            correction_s = clipped_s(one.correction_s(state, raw_ns), sigma_s, self._config.clip_sigma)
-            self.gate.watch(
-                one.name, _cost(innovation_s - correction_s, expected) - _cost(innovation_s, expected), raw_ns
-            )
+    def _watch(self, fix: Measurement) -> None:
+        """Hold one fix against what was said of its instant: at the fix before, and a horizon ago at each rung."""
+        state = self.state
+        if state is None or fix.raw_ns <= state.raw_ns:
+            return
+        sigma_s = state.sigma_s(fix.raw_ns)
+        said = {
+            one.name: clipped_s(one.correction_s(state, fix.raw_ns), sigma_s, self._config.clip_sigma)
+            for one in self._live(state)
+        }
+        self._compare(0, fix, state, sigma_s, said)
+        for rung, young in enumerate(self._young):
+            while young and young[0].target_raw_ns <= fix.raw_ns:
+                origin = young.popleft()
+                # Only the first fix after the target is near enough to speak for it.
+                if fix.raw_ns - origin.target_raw_ns <= s_to_ns(self.horizons[rung] / _HORIZON_SHARE):
+                    self._compare(rung, fix, origin.state, origin.sigma_s, origin.corrections_s)
+
+    def _compare(
+        self, rung: int, fix: Measurement, state: ClockState, sigma_s: float, corrections_s: dict[str, float]
+    ) -> None:
+        """Which line did a fix lie nearer to, in log likelihood?"""
+        miss_s = (fix.theta_ns - state.theta_at_ns(fix.raw_ns)) / NS_PER_S
+        expected = sigma_s * sigma_s + fix.variance
+        for name, correction_s in corrections_s.items():
+            self.gate.watch(rung, name, _cost(miss_s - correction_s, expected) - _cost(miss_s, expected), fix.raw_ns)
 
     def _score_due(self, state: ClockState) -> None:
         for rung, waiting in enumerate(self._waiting):
@@ -206,24 +228,24 @@ class Fusion:
             target_ns = state.raw_ns + s_to_ns(horizon_s)
             sigma_s = state.sigma_s(target_ns)
             mixed = mix(state, live, self.gate, target_ns, clip)
-            self._waiting[rung].append(
-                _Origin(
-                    state=state,
-                    target_raw_ns=target_ns,
-                    sigma_s=sigma_s,
-                    corrections_s={
-                        one.name: clipped_s(one.correction_s(state, target_ns), sigma_s, clip)
-                        for one in live
-                        if self.gate.stands(one, rung, state.raw_ns)
-                    },
-                    fused_s=mixed.correction_s if mixed.share > 0 else None,
-                    issued=self.intervals.issued(rung),
-                )
+            origin = _Origin(
+                state=state,
+                target_raw_ns=target_ns,
+                sigma_s=sigma_s,
+                corrections_s={
+                    one.name: clipped_s(one.correction_s(state, target_ns), sigma_s, clip)
+                    for one in live
+                    if self.gate.stands(one, rung, state.raw_ns)
+                },
+                fused_s=mixed.correction_s if mixed.share > 0 else None,
+                issued=self.intervals.issued(rung),
             )
+            self._waiting[rung].append(origin)
+            self._young[rung].append(origin)
 
     def _forget(self) -> None:
         """A new epoch: what waits for a target will never have one. What was learned about the models stays."""
-        for waiting in self._waiting:
+        for waiting in (*self._waiting, *self._young):
             waiting.clear()
         self._last_origin_ns = [None] * len(self.horizons)
         self._unused.clear()

@@ -7,8 +7,9 @@ target's variance; a target is weighed by how much of s is not its own noise. A 
 a quarter of that gain. Weights are loss ratios to the eighth power, the floor's being 1.
 
 Losses come in late: a horizon and a lag after the forecast. Two quicker judges can only close: bad answers in a row,
-and the sum over the latest fixes of how much worse than the floor's the candidate's line explained them. Whoever is
-closed so stays closed until the forecasts of that moment have themselves been scored.
+and a cumulative sum (Page 1954) of how much worse than the floor's line the candidate's explained the latest fixes,
+from the fix before and from each rung's distance. Whoever is closed so stays closed until the forecasts of that moment
+have themselves been scored.
 """
 
 import math
@@ -71,7 +72,7 @@ class Gate:
         self._rules = rules or GateRules()
         self._evidence: dict[str, list[Evidence]] = {}
         self._strikes: dict[str, int] = {}
-        self._watch: dict[str, float] = {}
+        self._watch: dict[str, list[float]] = {}
         self._square: list[float] = [0.0] * len(self.horizons)
         self._count: list[int] = [0] * len(self.horizons)
         self._noise_s = math.inf
@@ -123,14 +124,18 @@ class Gate:
             evidence.add(origin_raw_ns, weight, math.sqrt(1.0 + error_s * error_s / scale) - 1.0, floor_loss)
             self._decide(evidence, rung, now_raw_ns)
 
-    def watch(self, name: str, nats: float, now_raw_ns: int) -> None:
-        """One fix spoke against a candidate by `nats` (for it: negative): the floor's log likelihood minus its own."""
-        if not self._is_open_anywhere(name):
+    def watch(self, rung: int, name: str, nats: float, now_raw_ns: int) -> None:
+        """One fix spoke against a candidate by `nats` (for it: negative): the floor's log likelihood minus its own.
+
+        Only where it is open: a rung at which it never earned a say tells nothing new. When the sum is too much the
+        candidate is shut at all rungs: it is no longer what earned its say.
+        """
+        if not self.is_open(name, rung):
             return
+        sums = self._watch.setdefault(name, [0.0] * len(self.horizons))
         added = min(max(nats, -self._rules.watch_clip), self._rules.watch_clip)
-        total = max(0.0, self._watch.get(name, 0.0) + added)
-        self._watch[name] = total
-        if total > self._rules.watch_limit:
+        sums[rung] = max(0.0, sums[rung] + added - self._rules.watch_slack)
+        if sums[rung] > self._rules.watch_limit:
             self._shut(name, now_raw_ns)
 
     def penalise(self, name: str, now_raw_ns: int) -> None:
@@ -200,9 +205,6 @@ class Gate:
             and gain > self._config.open_gain
             and evidence.t(horizon_s) > self._needed_t(rung)
         )
-
-    def _is_open_anywhere(self, name: str) -> bool:
-        return any(evidence.open for evidence in self._evidence.get(name, ()))
 
     def _shut(self, name: str, now_raw_ns: int) -> None:
         self._watch.pop(name, None)

@@ -73,8 +73,11 @@ class Track:
             rank = min(math.ceil((n + 1) * (1.0 - self._alpha)), n) - 1
             self.multiplier = float(np.partition(scores, rank)[rank])
             if spans * (1.0 - rules.level) < 1.0:
-                # Fewer independent scores than one expected miss: the quantile can not be seen yet, the spread can.
-                self.multiplier = max(self.multiplier, self._z * math.sqrt(float(np.mean(scores * scores))))
+                # Fewer independent scores than one expected miss: the quantile can not be seen yet, the spread can, and
+                # the cautious start is let go only as far as there are independent scores.
+                seen = max(self.multiplier, self._z * math.sqrt(float(np.mean(scores * scores))))
+                trust = spans * (1.0 - rules.level)
+                self.multiplier = trust * seen + (1.0 - trust) * max(seen, rules.start * self._z)
         squares = np.array(self._squares)
         weight = float(squares[:, 0].sum())
         if weight > 0:
@@ -121,16 +124,22 @@ class IntervalModel:
     def multiplier(self, h_s: float, share: float) -> float:
         """Half width of the 95 % interval in sigma of the floor, where candidates have `share` of the weight, 0..1."""
         floor = self._between(h_s, [track.multiplier for track in self._floor])
+        share *= self._departed(h_s)
         if share <= 0.0:
             return floor
         return (1.0 - share) * floor + share * self._between(h_s, [track.multiplier for track in self._fused])
 
     def shrink(self, h_s: float, share: float) -> float:
         """What the floor's sigma is multiplied by, <= 1: exactly 1 where candidates have no weight."""
+        share *= self._departed(h_s)
         if share <= 0.0:
             return 1.0
         narrowed = self._between(h_s, [track.shrink for track in self._fused])
         return math.sqrt((1.0 - share) + share * narrowed * narrowed)
+
+    def _departed(self, h_s: float) -> float:
+        """How far the fused answer has left the floor's, 0..1: at the last fix they are one, and so is their error."""
+        return min(h_s / self._horizons[0], 1.0)
 
     def _between(self, h_s: float, values: Sequence[float]) -> float:
         lower, upper, share = place(self._horizons, h_s)

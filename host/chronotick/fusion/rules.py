@@ -24,6 +24,7 @@ class GateRules(msgspec.Struct, frozen=True):
         reach_share: a candidate stands at a horizon when its curve reaches over this share of it.
         strikes: bad answers in a row that close a candidate.
         watch_limit: summed evidence of single fixes against an open candidate that closes it at once, in nats.
+        watch_slack: taken off that sum at each fix, in nats: a candidate as good as the floor is not shut by chance.
         watch_clip: most that one fix can add to it, in nats: two fixes are always needed.
     """
 
@@ -41,6 +42,7 @@ class GateRules(msgspec.Struct, frozen=True):
     reach_share: float = 0.75
     strikes: int = 3
     watch_limit: float = 4.0
+    watch_slack: float = 0.25
     watch_clip: float = 3.0
 
 

@@ -25,7 +25,7 @@ MIN_FIXES_AFTER = 6
 # Fixes before the target reach back this many times as far as those after it reach on; older ones change nothing.
 _BACK_LAGS = 2.0
 # The smoother's knots per target, so that its time is bounded however fast the polls are.
-_KNOTS = 48
+_KNOTS = 32
 # The rate's prior at the first fix is the floor's at the origin, this many times wider than the floor believes it.
 _PRIOR_WIDEN = 10.0
 # ... and at least this share of `Tuning.rate_prior` wide: 10 ppb.
