@@ -2,5 +2,6 @@
 
 from chronotick.client.clock import Clock
 from chronotick.client.reading import Reading
+from chronotick.wire.snapshot import Status
 
-__all__ = ["Clock", "Reading"]
+__all__ = ["Clock", "Reading", "Status"]

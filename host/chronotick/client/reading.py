@@ -31,12 +31,16 @@ class Reading(tuple[int, int, Record]):
     @property
     def earliest_ns(self) -> int:
         """Lower end of the hard interval: true UTC is not before it while the majority of the servers is right."""
-        return min(self[2].earliest_ns(self[1]), self[0])
+        utc, raw, line = self
+        bound = line.earliest_ns(raw)
+        return bound if bound < utc else utc
 
     @property
     def latest_ns(self) -> int:
         """Upper end of the hard interval."""
-        return max(self[2].latest_ns(self[1]), self[0])
+        utc, raw, line = self
+        bound = line.latest_ns(raw)
+        return bound if bound > utc else utc
 
     @property
     def sigma_ns(self) -> int:

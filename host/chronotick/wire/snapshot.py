@@ -18,10 +18,10 @@ a writer that was killed half-way: a reader never waits. The slot that it copies
 generation passes 2n + 2. The crc32 covers the record and the first 24 bytes of the file, without the generation.
 """
 
-import math
 import struct
 import zlib
 from enum import StrEnum
+from math import ceil, isfinite
 from typing import Final, NamedTuple
 
 from chronotick.errors import SnapshotInvalid
@@ -60,6 +60,8 @@ class Status(StrEnum):
 
 
 _STATUSES: Final = (Status.UNKNOWN, Status.SYNCHRONISED, Status.HOLDOVER, Status.DISRUPTED)
+# Looking a member up in its class costs as much as the arithmetic of a bound.
+_UNKNOWN: Final = Status.UNKNOWN
 _CODES: Final = {status: code for code, status in enumerate(_STATUSES)}
 
 
@@ -111,17 +113,15 @@ class Record(NamedTuple):
 
     def earliest_ns(self, raw_ns: int) -> int:
         """Earliest true UTC at a raw instant, rounded outward; the lowest number there is when UNKNOWN."""
-        if self.status is Status.UNKNOWN:
+        if self.status is _UNKNOWN:
             return MIN_NS
-        bound = raw_ns + self.earliest_theta_ns - math.ceil(self.bound_growth * abs(raw_ns - self.raw_ns))
-        return max(bound, MIN_NS)
+        return raw_ns + self.earliest_theta_ns - ceil(self.bound_growth * abs(raw_ns - self.raw_ns))
 
     def latest_ns(self, raw_ns: int) -> int:
         """Latest true UTC at a raw instant, rounded outward; the highest number there is when UNKNOWN."""
-        if self.status is Status.UNKNOWN:
+        if self.status is _UNKNOWN:
             return MAX_NS
-        bound = raw_ns + self.latest_theta_ns + math.ceil(self.bound_growth * abs(raw_ns - self.raw_ns))
-        return min(bound, MAX_NS)
+        return raw_ns + self.latest_theta_ns + ceil(self.bound_growth * abs(raw_ns - self.raw_ns))
 
     def sigma_ns(self, raw_ns: int) -> int:
         """Standard deviation of `utc_ns` at a raw instant, with what is still to be slewed, rounded up."""
@@ -140,11 +140,11 @@ class Record(NamedTuple):
         return self.status
 
     def _spread_ns(self, spread_s: float, growth: float, raw_ns: int) -> int:
-        if self.status is Status.UNKNOWN:
+        if self.status is _UNKNOWN:
             return MAX_NS
         age = raw_ns - self.raw_ns
         slewed = self.slew_rate * max(min(age, self.slew_until_raw_ns - self.raw_ns), 0)
-        return min(math.ceil(max(spread_s * 1e9 + growth * abs(age) - abs(slewed), 0.0)), MAX_NS)
+        return min(ceil(max(spread_s * 1e9 + growth * abs(age) - abs(slewed), 0.0)), MAX_NS)
 
 
 def identity(boot: int) -> bytes:
@@ -196,7 +196,7 @@ def encode(record: Record, boot: int) -> bytes:
     Raises:
         ValueError: a number that is not finite or out of range.
     """
-    if not all(math.isfinite(value) for value in record if isinstance(value, float)):
+    if not all(isfinite(value) for value in record if isinstance(value, float)):
         raise ValueError(f"A snapshot holds finite numbers only: {record}.")
     source = _join(record.source)
     try:
