@@ -22,8 +22,8 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class NtpConfig(Section, frozen=True):
     """Where time comes from and how often it is asked for."""
 
+    # "host", "host:port", "[v6]" or "[v6]:port". Several operators, so that one that is wrong is outvoted.
     servers: tuple[str, ...] = (
-        # "host", "host:port", "[v6]" or "[v6]:port". Several operators, so that one that is wrong is outvoted.
         "0.pool.ntp.org",
         "1.pool.ntp.org",
         "2.pool.ntp.org",
@@ -31,12 +31,15 @@ class NtpConfig(Section, frozen=True):
         "time.google.com",
         "time.apple.com",
     )
+    # A reply that takes longer is given up, s.
     timeout_s: Positive = 2.0
-    # Bounds of the adaptive poll of each server, s. Public pools ask for 64 s and more.
+    # Shortest interval of the adaptive poll of each server, s. Public pools ask for 64 s and more.
     min_poll_s: Positive = 64.0
+    # Longest interval of the adaptive poll of each server, s.
     max_poll_s: Positive = 1024.0
-    # Poll during warm-up, s, for the first `warm_up_polls` exchanges of each server (iburst-like).
+    # Poll of each server during warm-up, s.
     warm_up_poll_s: Positive = 2.0
+    # Exchanges with each server that count as warm-up (iburst-like).
     warm_up_polls: Count = 8
     # Servers with a larger root distance than this are not used, s (RFC 5905 MAXDIST is 1.5 s).
     max_root_distance_s: Positive = 1.5
@@ -44,9 +47,11 @@ class NtpConfig(Section, frozen=True):
     max_delay_s: Positive = 1.0
     # Lowest number of servers that must agree. 1 lets a single server be believed.
     min_agreeing: Count = 1
-    # Lowest and highest stratum that is used.
+    # Lowest stratum that is used.
     min_stratum: Annotated[int, Meta(ge=1, le=15)] = 1
+    # Highest stratum that is used.
     max_stratum: Annotated[int, Meta(ge=1, le=15)] = 15
+    # Which addresses of a server's name are used.
     family: Literal["any", "ipv4", "ipv6"] = "any"
 
 
@@ -59,13 +64,18 @@ class ClockConfig(Section, frozen=True):
     rate_bound_ppm: Annotated[float, Meta(gt=0, le=1000)] = 50.0
     # After this long without a fix the answer is UNKNOWN, s.
     void_after_s: Positive = 86_400.0
+    # No model joins before this much history was measured, s. The floor answers from the second fix on.
+    warm_up_s: NotNegative = 180.0
 
 
 class RoleConfig(Section, frozen=True):
     """One question that is put to a model again and again: a grid, a context and a horizon."""
 
+    # What the role is called; unique.
     name: Name
+    # The plugin that is asked.
     plugin: Name
+    # Whether the question is put at all.
     enabled: bool = True
     # Seconds between two points of the grid.
     step_s: Positive = 64.0
@@ -79,23 +89,35 @@ class RoleConfig(Section, frozen=True):
     interval_s: Positive = 64.0
     # A forecast that takes longer is given up, s.
     deadline_s: Positive = 10.0
+    # Give temperature and load to models that take them.
     use_covariates: bool = False
 
 
 class PluginConfig(Section, frozen=True):
     """One model process."""
 
+    # The plugin's name, as in its plugin.toml; unique.
     name: Name
+    # Whether its process is started.
     enabled: bool = True
+    # Where the model runs: cpu, cuda, cuda:0, ...
     device: str = "cpu"
+    # Threads for inference; more than one gains little and loses much on a busy machine.
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
     # Hub repository, or "" for the plugin's own default weights.
     repo: str = ""
+    # Size of the model, where the plugin knows several: tiny, mini, small, base.
     size: str = ""
+    # Revision of the weights; "" for the plugin's own.
     revision: str = ""
     # A local folder with weights; wins over repo.
     path: str = ""
+    # Seed of models that draw samples.
     seed: int = 0
+    # Its process is run by others (systemd, another machine) and connects by itself.
+    external: bool = False
+    # File with the secret that an external plugin must show in its HELLO.
+    token_file: str = ""
     # Passed to the plugin as they are.
     params: dict[str, str | int | float | bool] = field(default_factory=dict)
 
@@ -103,11 +125,13 @@ class PluginConfig(Section, frozen=True):
 class FusionConfig(Section, frozen=True):
     """How much a model may say."""
 
+    # Whether models are listened to; if not, the floor answers alone.
     enabled: bool = True
     # Candidates are kept within this many sigma of the floor.
     clip_sigma: Positive = 3.0
-    # A candidate joins above this relative gain with this t, and leaves below a quarter of the gain.
+    # A candidate joins above this relative gain, and leaves below a quarter of it.
     open_gain: Share = 0.03
+    # A candidate joins when its gain has at least this t statistic.
     open_t: NotNegative = 1.5
 
 
@@ -125,12 +149,15 @@ class PublishConfig(Section, frozen=True):
 class LogConfig(Section, frozen=True):
     """What is written to standard error."""
 
+    # Least severe records written.
     level: Literal["debug", "info", "warning", "error"] = "info"
+    # Lines for people or one JSON object a line.
     format: Literal["text", "json"] = "text"
-    # Also to this file, at most `max_mb` large, then rotated once.
+    # Also to this file; "" for none.
     file: str = ""
+    # The file is rotated once at this size, MB.
     max_mb: Positive = 16.0
-    # Function timing, NTP quality, model input and output, message flow, fusion weights.
+    # Also function timing, NTP quality, model input and output, message flow, fusion weights.
     debug_trace: bool = False
 
 

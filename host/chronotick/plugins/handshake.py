@@ -51,12 +51,16 @@ def model_params(manifest: Manifest, config: PluginConfig) -> dict[str, Scalar]:
         "repo": config.repo,
         "size": config.size,
         "revision": config.revision,
-        "path": str(Path(config.path).expanduser().absolute()) if config.path else "",
+        "path": _absolute(Path(), config.path),
         "device": config.device,
     }
     if not (config.repo or config.size or config.path):
         weights = manifest.weights
-        path = weights.path if weights.path in ("", "embedded") else str((manifest.folder / weights.path).resolve())
+        path = _absolute(manifest.folder, weights.path)
         params |= {"repo": weights.repo, "revision": config.revision or weights.revision, "path": path}
     extra: Mapping[str, Scalar] = config.params
     return {key: value for key, value in params.items() if value != ""} | dict(extra)
+
+
+def _absolute(folder: Path, path: str) -> str:
+    return path if path in ("", "embedded") else str((folder / Path(path).expanduser()).absolute())

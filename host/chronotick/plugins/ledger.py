@@ -1,4 +1,4 @@
-"""Requests in flight to one plugin: one answer each, whatever comes first: the answer, the deadline, the plugin's end."""
+"""Requests in flight to one plugin: one reply each, be it the answer, the deadline or the plugin's end."""
 
 import asyncio
 from collections import deque
