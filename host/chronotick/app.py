@@ -1,0 +1,321 @@
+"""The host process: the pipeline connected to the network, the models, the snapshot and the sockets.
+
+One event loop does the measuring, the estimating and the publishing. Questions of clients are answered by a thread of
+their own from values that are ready, so that nothing in the loop delays an answer; agents mostly do not even ask, they
+read the snapshot. Nothing here decides anything about time: that is `pipeline.py` and what it names.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+import time
+from collections import deque
+from typing import Any, Final
+
+import msgspec
+import psutil
+
+from chronotick.clock import timebase
+from chronotick.clock.discontinuity import Discontinuity, DiscontinuityDetector, Kind, Reading
+from chronotick.config.schema import Config, PluginConfig
+from chronotick.errors import ProtocolError
+from chronotick.forecast.request import Request
+from chronotick.forecast.types import Refusal
+from chronotick.fusion.types import Status
+from chronotick.ntp.outcome import Outcome
+from chronotick.ntp.pool import NtpPool
+from chronotick.ntp.select import Selection, Verdict
+from chronotick.ops import report
+from chronotick.ops.sdnotify import SdNotify
+from chronotick.pipeline import Pipeline, Taken
+from chronotick.plugins.discovery import discover
+from chronotick.plugins.states import State
+from chronotick.plugins.supervisor import Supervisor
+from chronotick.plugins.types import Answer, PluginEvent
+from chronotick.publish.condition import Condition
+from chronotick.publish.events import EventPublisher
+from chronotick.publish.publisher import Publisher
+from chronotick.publish.types import HardBound
+from chronotick.serve import AdminVerbs, ClientVerbs, Server, Sources
+from chronotick.units import NS_PER_S, s_to_ns
+from chronotick.wire import messages
+from chronotick.wire.codes import Code
+from chronotick.wire.runtime_dir import RuntimeDir
+from chronotick.wire.sockets import ipc_endpoint
+
+log = logging.getLogger("chronotick.host")
+
+# The status that clients are told is made anew this often, s.
+REPORT_S: Final = 1.0
+# Fixes that `history` can tell of.
+HISTORY_FIXES: Final = 2048
+HISTORY_COLUMNS: Final = ("utc_ns", "server", "theta_ns", "delay_s", "root_distance_s")
+
+
+class App:
+    """One run of the host."""
+
+    def __init__(self, config: Config, directory: RuntimeDir) -> None:
+        self._config = config
+        self._directory = directory
+        self._instance = secrets.randbits(63)
+        self._begun_s = psutil.Process().create_time()
+        self._ready_s: float | None = None
+        self._stop = asyncio.Event()
+        self._pipeline = Pipeline(config)
+        self._condition = Condition(config.clock.void_after_s, config.ntp.timeout_s)
+        self._detector = DiscontinuityDetector()
+        self._selection: Selection | None = None
+        self._status = Status.UNKNOWN
+        self._weights: dict[str, float] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+        self._fixes: deque[tuple[int, str, int, float, float]] = deque(maxlen=HISTORY_FIXES)
+        self._meter = report.HostMeter()
+        self._report: dict[str, Any] = {}
+        self._explanation: tuple[tuple[str, ...], dict[str, Any]] = ((), {})
+        self._notify = SdNotify()
+
+    async def run(self) -> None:
+        """Run until SIGTERM, SIGINT or the admin command `shutdown`.
+
+        Raises:
+            RuntimeDirError: another host runs in this directory, or a socket can not be bound.
+            ConfigError: a server's name can not be read.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        with contextlib.ExitStack() as stack:
+            lock = stack.enter_context(self._directory.lock())
+            self._events = EventPublisher(ipc_endpoint(self._directory.events), lock=lock)
+            stack.callback(self._events.close)
+            self._publisher = Publisher(self._directory.snapshot, self._config.publish, self._instance)
+            stack.callback(self._publisher.close)
+            self._pool = NtpPool(
+                self._config.ntp,
+                rng_seed=self._instance,
+                on_outcome=self._on_outcome,
+                rate_bound=self._pipeline.tuning.rate_bound,
+            )
+            self._supervisor = Supervisor(
+                discover().manifests,
+                self._plugins(),
+                self._directory,
+                lock,
+                self._on_plugin,
+                host_instance=self._instance,
+                log_level=self._config.log.level,
+            )
+            self._look()
+            sources = Sources(
+                record=lambda: self._publisher.record,
+                status=lambda: self._report,
+                history=self._history,
+                explain=lambda: self._explanation,
+            )
+            shutdown = AdminVerbs({"shutdown": lambda _: self._shut_down(loop)})
+            for path, verbs in ((self._directory.admin, shutdown), (self._directory.client, ClientVerbs(sources))):
+                server = Server(ipc_endpoint(path), verbs, name=f"serve {path.name}", lock=lock)
+                stack.callback(server.stop)
+                server.start()
+            await self._work()
+        log.info("stopped")
+
+    async def _work(self) -> None:
+        self._ready_s = time.time() - self._begun_s
+        log.info(
+            "ready",
+            extra={
+                "ready_s": round(self._ready_s, 3),
+                "servers": len(self._config.ntp.servers),
+                "in": self._directory.path,
+            },
+        )
+        self._notify.send(READY=1, STATUS="measuring")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._supervisor.run(), name="plugins")
+            workers = [
+                tasks.create_task(self._pool.run(), name="ntp"),
+                tasks.create_task(self._tick(), name="tick"),
+            ]
+            await self._stop.wait()
+            self._notify.send(STOPPING=1)
+            for worker in (*workers, *self._asking):
+                worker.cancel()
+            await self._supervisor.stop()
+
+    async def _tick(self) -> None:
+        """Look at the clocks, publish, ask models, and renew the status, at the pace of `publish.interval_s`."""
+        interval_s = self._config.publish.interval_s
+        loop = asyncio.get_running_loop()
+        watchdog_s = (self._notify.watchdog_s or 0) / 2
+        fed_s = reported_s = 0.0
+        due_s = loop.time()
+        while True:
+            pair = timebase.pair()
+            reading = Reading(
+                raw_ns=pair.raw_ns,
+                realtime_ns=pair.realtime_ns,
+                boot_ns=timebase.boot_ns(),
+                mono_ns=timebase.mono_ns(),
+                window_ns=timebase.raw_ns() - pair.raw_ns,
+            )
+            if (found := self._detector.feed(reading)) is not None:
+                self._on_discontinuity(found)
+            self._publish()
+            self._ask_models()
+            now_s = loop.time()
+            if now_s - reported_s >= min(REPORT_S, 5 * interval_s):
+                reported_s = now_s
+                self._look()
+            if watchdog_s and now_s - fed_s >= watchdog_s:
+                fed_s = now_s
+                self._notify.send(WATCHDOG=1)
+            due_s = max(due_s + interval_s, now_s)
+            await asyncio.sleep(due_s - now_s)
+
+    def _on_outcome(self, outcome: Outcome) -> None:
+        """An exchange has ended: the way of every measurement into the pipeline."""
+        taken = self._pipeline.take(outcome, timebase.raw_ns())
+        self._follow_vote(taken)
+        if taken.fix is None or taken.update is None:
+            return
+        polls = [view.poll_s for view in self._pool.snapshot() if view.reach]
+        self._condition.on_fix(taken.fix.raw_ns, max(polls, default=self._config.ntp.max_poll_s))
+        fix = taken.fix
+        self._fixes.append((fix.raw_ns + fix.theta_ns, fix.server, fix.theta_ns, fix.delay_s, fix.root_distance_s))
+        self._publish()
+
+    def _follow_vote(self, taken: Taken) -> None:
+        before, self._selection = self._selection, taken.selection
+        verdict = taken.selection.verdict
+        if before is None or before.verdict is not verdict:
+            level = logging.INFO if verdict is Verdict.AGREED else logging.WARNING
+            log.log(level, "vote: %s", verdict.value.replace("_", " "), extra={"agree": len(taken.selection.survivors)})
+            self._events.publish("ntp", self._utc_ns(), {"verdict": verdict.value})
+
+    def _on_discontinuity(self, found: Discontinuity) -> None:
+        log.warning("clock discontinuity: %s", found.kind.value, extra={"size_s": found.size_s})
+        self._events.publish("alarm", self._utc_ns(), msgspec.to_builtins(found))
+        if found.disrupts:
+            self._pipeline.disrupt(found.at_raw_ns, Kind(found.kind))
+            self._condition.on_discontinuity()
+            self._pool.restart()
+
+    def _publish(self) -> None:
+        """Bring the snapshot up to date."""
+        raw_ns = timebase.raw_ns()
+        state = self._pipeline.state
+        status = self._condition.at(raw_ns, state)
+        bound = self._pipeline.hard.at(raw_ns)
+        fused = None
+        if status is not Status.UNKNOWN and bound is not None:
+            fused = self._pipeline.estimate(raw_ns, raw_ns + s_to_ns(self._config.publish.interval_s))
+        if fused is None or bound is None or state is None:
+            # What the last host left still stands until this one knows better; an unknown is said once.
+            if not self._publisher.resumed and self._publisher.current.status is not Status.UNKNOWN:
+                self._publisher.publish_unknown(fix_raw_ns=self._condition.fix_raw_ns)
+            self._follow_status(Status.UNKNOWN)
+            return
+        self._publisher.publish(
+            fused,
+            HardBound(raw_ns, *bound, growth=self._pipeline.hard.rate_bound),
+            status=status,
+            fix_raw_ns=self._condition.fix_raw_ns,
+            void_raw_ns=self._condition.void_raw_ns,
+            epoch=state.epoch,
+            raw_ns=raw_ns,
+        )
+        self._weights = dict(fused.weights)
+        self._follow_status(status)
+        fix = self._pipeline.last_fix
+        self._events.publish(
+            "snapshot",
+            self._utc_ns(),
+            {
+                "raw_ns": raw_ns,
+                "theta_ns": self._publisher.current.theta_ns,
+                "status": str(status),
+                "weights": self._weights,
+                "floor": {"raw_ns": state.raw_ns, "theta_ns": state.theta_ns, "rate": state.rate},
+                "fix": None if fix is None else {"raw_ns": fix.raw_ns, "theta_ns": fix.theta_ns, "server": fix.server},
+            },
+        )
+
+    def _follow_status(self, status: Status) -> None:
+        before, self._status = self._status, status
+        if status is not before:
+            level = logging.INFO if status is Status.SYNCHRONISED else logging.WARNING
+            log.log(level, "%s: %s", status.value, self._sentence())
+            self._notify.send(STATUS=f"{status.value}: {self._sentence()}")
+
+    def _ask_models(self) -> None:
+        """Put the questions that are due to the models that are ready, each in a task of its own."""
+        ready = frozenset(view.name for view in self._supervisor.views() if view.state is State.READY)
+        for request in self._pipeline.due(timebase.mono_ns(), ready):
+            task = asyncio.create_task(self._ask(request), name=f"ask {request.plugin}")
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+
+    async def _ask(self, request: Request) -> None:
+        deadline_ns = timebase.mono_ns() + s_to_ns(request.deadline_s)
+        answer = await self._supervisor.forecast(request.plugin, request, deadline_ns)
+        if isinstance(answer, Answer):
+            refused = self._pipeline.answer(request, answer.quantiles, answer.mean, answer.infer_ms)
+        else:
+            refused = self._pipeline.refuse(Refusal(request.plugin, request.roles, answer.code, answer.message))
+        if refused is not None:
+            log.info("forecast refused", extra={"model": refused.model, "code": refused.code, "why": refused.reason})
+
+    def _on_plugin(self, event: PluginEvent) -> None:
+        log.info("%s is %s", event.name, event.state.value, extra={"why": event.detail} if event.detail else None)
+        self._events.publish(
+            "plugin", self._utc_ns(), {"name": event.name, "state": event.state.value, "detail": event.detail}
+        )
+
+    def _plugins(self) -> tuple[PluginConfig, ...]:
+        """The configured plugins, and those that only a role names."""
+        named = {plugin.name for plugin in self._config.plugins}
+        asked = dict.fromkeys(role.plugin for role in self._pipeline.roles)
+        return (*self._config.plugins, *(PluginConfig(name=name) for name in asked if name not in named))
+
+    def _look(self) -> None:
+        """Make the status that clients are told."""
+        raw_ns, pair = timebase.raw_ns(), timebase.pair()
+        views = self._pool.snapshot()
+        host = self._meter.section(instance=self._instance, uptime_s=time.time() - self._begun_s, ready_s=self._ready_s)
+        forecasts = report.forecasts_section(self._pipeline)
+        self._report = {
+            "host": host,
+            "clock": report.clock_section(
+                self._pipeline, self._publisher.record, self._status, raw_ns, pair.realtime_ns, self._sentence()
+            ),
+            "sources": report.sources_section(views, self._selection),
+            "plugins": report.plugins_section(self._supervisor.views(), self._weights),
+            "forecasts": forecasts,
+        }
+        chain = (
+            self._sentence(),
+            *(f"{one['candidate']} at {one['horizon_s']:g} s: {one['reason']}" for one in forecasts["candidates"]),
+        )
+        self._explanation = (chain, {"weights": self._weights, "candidates": forecasts["candidates"]})
+
+    def _sentence(self) -> str:
+        age_s = (timebase.raw_ns() - self._condition.fix_raw_ns) / NS_PER_S
+        return report.sentence(self._status, self._selection, self._pool.snapshot(), age_s)
+
+    def _history(self, question: messages.History) -> tuple[tuple[str, ...], list[list[Any]], bool]:
+        if question.series != "fixes":
+            raise ProtocolError(Code.BAD_MESSAGE, f"There is no series {question.series[:32]!r}, only fixes.")
+        rows = [list(row) for row in tuple(self._fixes) if question.since_utc_ns <= row[0] <= question.until_utc_ns]
+        return HISTORY_COLUMNS, rows[-question.limit :], len(rows) > question.limit
+
+    def _shut_down(self, loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+        loop.call_soon_threadsafe(self._stop.set)
+        return {"stopping": True}
+
+    def _utc_ns(self) -> int:
+        current = self._publisher.current
+        return 0 if current.status is Status.UNKNOWN else current.raw_ns + current.theta_ns

@@ -1,0 +1,40 @@
+"""`chronotick test`: the suite, as the gate runs it."""
+
+import argparse
+import subprocess
+import sys
+
+from chronotick.cli import exits
+from chronotick.cli.common import Commands, add_command
+from chronotick.cli.output import print_error
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "test",
+        "install what the tests need, then run them (from a checkout)",
+        "  ./chronotick test\n  ./chronotick test -- -k ntp -x\n  ./chronotick test --no-models",
+    )
+    parser.add_argument("--no-models", action="store_true", help="leave out what needs a plugin's environment")
+    parser.add_argument("pytest", nargs="*", metavar="ARG", help="handed to pytest (after --)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from chronotick.plugins.discovery import project_root
+
+    root = project_root()
+    if root is None or not (root / "tests").is_dir():
+        print_error("there are no tests here: `test` works in a checkout of the project.")
+        return exits.UNAVAILABLE
+    extra = list(args.pytest)
+    if args.no_models:
+        extra += ["-m", "not model"]
+    else:
+        from chronotick.cli.plugins import sync_plugins
+
+        failed = sync_plugins(["chronos"], as_json=False)
+        if failed:
+            return failed
+    return subprocess.run([sys.executable, "-m", "pytest", *extra], cwd=root, check=False).returncode

@@ -1,0 +1,83 @@
+"""What the demo says at the end."""
+
+from typing import Any
+
+from chronotick.lab.demo.score import METHODS
+from chronotick.lab.demo.view import LABELS
+
+
+def document(
+    scored: dict[str, Any], status: dict[str, Any] | None, first_forecast_s: float | None, unknown: int
+) -> dict[str, Any]:
+    """The one object of `--json`."""
+    plugins = status["plugins"] if status else []
+    forecasts = status["forecasts"] if status else {"made": 0, "used": 0, "refused": 0}
+    host = status["host"] if status else {"ready_s": None, "rss_mb": None, "cpu_percent": None}
+    return {
+        "truth": scored,
+        "forecasts": {key: forecasts[key] for key in ("made", "used", "refused")} | {"first_s": first_forecast_s},
+        "models": {
+            row["name"]: {
+                key: row[key]
+                for key in ("state", "detail", "model_id", "p50_ms", "p99_ms", "infer_p50_ms", "rss_mb", "restarts")
+            }
+            | {"weight": row["weight"], "trusted": _trusted(row["name"], status)}
+            for row in plugins
+        },
+        "host": {"ready_s": host["ready_s"], "rss_mb": host["rss_mb"], "cpu_percent": host["cpu_percent"]},
+        "unknown_readings": unknown,
+    }
+
+
+def _trusted(name: str, status: dict[str, Any] | None) -> dict[str, float]:
+    """Gain over the floor at each horizon at which the model is trusted, by horizon in s."""
+    judged = status["forecasts"]["candidates"] if status else []
+    return {
+        f"{one['horizon_s']:g}": one["gain"]
+        for one in judged
+        if one["open"] and one["candidate"].startswith(f"{name}/")
+    }
+
+
+def text(result: dict[str, Any]) -> str:
+    """The result for people."""
+    truth = result["truth"]
+    if not truth["samples"]:
+        return "The host never had a time to give. Its log says why."
+    lines = [
+        "",
+        f"{'error against the known truth, us':<36}{'MAE':>9}{'p95':>9}{'max':>9}{'synchronised':>15}{'hold-over':>12}",
+    ]
+    for method in METHODS:
+        parts = (truth["synchronised"]["mae_us"], truth["holdover"]["mae_us"])
+        apart = "".join(
+            f"{'-' if part is None else f'{part[method]:.1f}':>{width}}"
+            for part, width in zip(parts, (15, 12), strict=True)
+        )
+        values = "".join(f"{truth[key][method]:>9.1f}" for key in ("mae_us", "p95_us", "max_us"))
+        lines.append(f"  {LABELS[method]:<34}{values}{apart}")
+    lines += [
+        "",
+        f"hard interval   held true time in {truth['hard_coverage']:.2%} of {truth['samples']} readings "
+        f"(median width {truth['hard_width_us'] / 1e3:.2f} ms)",
+        f"95 % interval   held it in {truth['coverage_95']:.2%} (median width {truth['width_95_us']:.1f} us)",
+    ]
+    forecasts = result["forecasts"]
+    first = "" if forecasts["first_s"] is None else f", the first after {forecasts['first_s']:.1f} s"
+    lines.append(
+        f"forecasts       {forecasts['made']} made, {forecasts['used']} used, {forecasts['refused']} refused{first}"
+    )
+    for name, model in result["models"].items():
+        trusted = ", ".join(f"{horizon} s ({gain:.0%} better)" for horizon, gain in model["trusted"].items())
+        speed = "" if model["p50_ms"] is None else f", p50 {model['p50_ms']:.1f} ms, {model['rss_mb']:.0f} MB"
+        lines.append(
+            f"{name:<16}{model['state']}{speed}; "
+            + (f"trusted at {trusted}" if trusted else "not trusted at any horizon")
+        )
+        if model["state"] != "READY":
+            lines.append(f"                {model['detail']}")
+    if not result["models"]:
+        lines.append("models          none: this was the Kalman floor alone")
+    host = result["host"]
+    lines.append(f"host            ready in {host['ready_s']:.2f} s, {host['rss_mb']:.0f} MB resident")
+    return "\n".join(lines)
