@@ -236,6 +236,11 @@ class Clock:
             return find(self._given_dir)
         except RuntimeDirError as error:
             raise HostAbsent(error.message, mend=error.mend) from error
+        except OSError as error:
+            raise HostAbsent(
+                f"The runtime directory {error.filename} can not be looked into: {error.strerror}.",
+                mend="Run as the host's user, or give this user access to it.",
+            ) from error
 
 
 def _least_ns(view: _View, line: Record, raw_ns: int) -> int:
