@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chronotick.cli import exits
 from chronotick.cli.common import Commands, add_command, add_json
-from chronotick.cli.output import print_error, print_json
+from chronotick.cli.output import paint, print_error, print_json
 from chronotick.errors import ConfigError
 
 
@@ -61,4 +61,19 @@ def run_check(args: argparse.Namespace) -> int:
             f"  role {role.name}: {role.plugin} sees {role.context} points of {role.step_s:g} s, "
             f"says {role.horizon}, every {role.interval_s:g} s{off}"
         )
+    return exits.OK
+
+
+def run_keys(args: argparse.Namespace) -> int:
+    import msgspec
+
+    from chronotick.config.describe import describe
+
+    keys = describe()
+    if args.json:
+        print_json({"keys": [msgspec.to_builtins(key) for key in keys]})
+        return exits.OK
+    for key in keys:
+        default = "required" if key.required else f"default {key.default!r}"
+        print(f"{paint(key.key, 'bold')}  {key.type}; {default}\n    {key.doc}")
     return exits.OK

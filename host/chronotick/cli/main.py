@@ -63,4 +63,5 @@ def versions() -> str:
     import platform
     from importlib.metadata import version
 
-    return f"chronotick {version('chronotick')}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
+    system = f"{platform.system()} {platform.release()}"
+    return f"chronotick {version('chronotick')}, Python {platform.python_version()}, {system}"

@@ -1,6 +1,7 @@
 """`chronotick plugins`: what models there are, whether their environments are sound, and how to build them."""
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from chronotick.cli import exits
 from chronotick.cli.common import Commands, add_command, add_json
 from chronotick.cli.output import paint, print_error, print_json, table
+from chronotick.errors import PluginError
 
 
 def add(commands: Commands) -> None:
@@ -47,12 +49,20 @@ def add(commands: Commands) -> None:
         verbs,
         "check",
         "run a plugin and hold it to the protocol (the conformance kit)",
-        "  chronotick plugins check chronos\n  chronotick plugins check chronos --quick --json",
+        "  chronotick plugins check chronos\n"
+        "  chronotick plugins check chronos --quick --json\n"
+        "  chronotick plugins check ttm --param path=/models/ttm-r2\n"
+        "exit codes: 0 all checks passed or did not apply, 1 one failed",
     )
+    check.add_argument("name", nargs="*", metavar="NAME", help="plugins (default: all whose environment is sound)")
+    check.add_argument("--quick", action="store_true", help="only how it starts, answers and ends")
     check.add_argument(
-        "name", nargs="*", metavar="NAME", help="plugins to check (default: all whose environment is sound)"
+        "--param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="given to the plugin as a parameter (repeatable)",
     )
-    check.add_argument("--quick", action="store_true", help="leave out the long checks")
     add_json(check)
     check.set_defaults(run=run_check)
 
@@ -128,17 +138,15 @@ def sync_plugins(names: Sequence[str], *, as_json: bool, torch: str = "auto", fo
 
     def show(progress: Progress) -> None:
         nonlocal said
-        line = (
-            f"{progress.plugin}: {progress.step}: {progress.detail}"
-            if progress.detail
-            else f"{progress.plugin}: {progress.step}"
-        )
+        step = f"{progress.plugin}: {progress.step}"
+        line = f"{step}: {progress.detail}" if progress.detail else step
         if live:
             meter = f" [{progress.elapsed_s:.0f} s, {progress.disk_bytes / 1e6:.0f} MB]"
-            print(f"\r\x1b[K{line[:100]}{meter}", end="", file=sys.stderr, flush=True)
-        elif (step := f"{progress.plugin}: {progress.step}") != said:
+            room = shutil.get_terminal_size().columns - len(meter) - 1
+            print(f"\r\x1b[K{line[:room]}{meter}", end="", file=sys.stderr, flush=True)
+        elif step != said:
             said = step
-            print(f"{line[:160]}", file=sys.stderr, flush=True)
+            print(line[:160], file=sys.stderr, flush=True)
 
     results = sync(names, torch=None if torch == "auto" else torch, progress=show, force=force)  # type: ignore[arg-type]
     if live:
@@ -147,13 +155,71 @@ def sync_plugins(names: Sequence[str], *, as_json: bool, torch: str = "auto", fo
         print_json({"plugins": [msgspec.to_builtins(result) for result in results]})
     else:
         for result in results:
-            built = (
-                f" ({result.elapsed_s:.0f} s, {result.disk_bytes / 1e6:.0f} MB, torch {result.torch})"
-                if result.built and result.ok
-                else ""
-            )
-            print(
-                f"{paint('ok ', 'good') if result.ok else paint('failed ', 'bad')}{result.sentence}{built}",
-                file=sys.stderr,
-            )
+            mark = paint("ok     ", "good") if result.ok else paint("failed ", "bad")
+            cost = f" ({result.elapsed_s:.0f} s, {result.disk_bytes / 1e6:.0f} MB, torch {result.torch or 'none'})"
+            print(f"{mark}{result.sentence}{cost if result.built and result.ok else ''}", file=sys.stderr)
     return exits.OK if all(result.ok for result in results) else exits.NEGATIVE
+
+
+def run_check(args: argparse.Namespace) -> int:
+    import os
+
+    import msgspec
+
+    from chronotick.plugins.child_environ import child_environ
+    from chronotick.plugins.discovery import discover
+    from chronotick.plugins.environment import check_environment, sdk_version
+    from chronotick.sdk.conformance import END_CHECKS, START_CHECKS, Settings, check_plugin
+    from chronotick.wire.launch import Launch
+
+    found = discover()
+    manifests = [found.find(name) for name in args.name] or found.manifests
+    params: dict[str, str | int | float | bool] = dict(_pair(text) for text in args.param)
+    results: dict[str, Any] = {}
+    for manifest in manifests:
+        problem = check_environment(manifest, sdk_version())
+        if problem is not None:
+            results[manifest.name] = {"ok": False if args.name else None, "problem": str(problem), "checks": []}
+            continue
+        if not args.json:
+            print(f"{manifest.name}: checking; loading its libraries can take a minute", file=sys.stderr)
+        checks = check_plugin(
+            manifest.argv,
+            Settings(name=manifest.name, params=params, start_timeout_s=manifest.limits.start_timeout_s),
+            env=child_environ(os.environ, manifest, Launch(endpoint=""), 1),
+            cwd=str(manifest.folder),
+            only=(*START_CHECKS, "ready", "shapes", *END_CHECKS) if args.quick else (),
+        )
+        results[manifest.name] = {
+            "ok": all(check.verdict != "fail" for check in checks),
+            "problem": None,
+            "checks": [msgspec.to_builtins(check) for check in checks],
+        }
+    if args.json:
+        print_json({"plugins": results})
+    else:
+        print("\n".join(_checked(name, result) for name, result in results.items()) or "No plugins were found.")
+    return exits.NEGATIVE if any(result["ok"] is False for result in results.values()) else exits.OK
+
+
+def _checked(name: str, result: dict[str, Any]) -> str:
+    if result["problem"]:
+        return f"{name}: not checked. {result['problem']}"
+    styles = {"pass": "good", "fail": "bad", "skip": "dim"}
+    rows = [
+        (
+            check["name"],
+            paint(check["verdict"], styles[check["verdict"]]),
+            f"{check['seconds']:.1f} s",
+            check["sentence"],
+        )
+        for check in result["checks"]
+    ]
+    return f"{name}: {'conforms' if result['ok'] else 'does not conform'}\n" + table(("check", "", "", ""), rows)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, found, value = text.partition("=")
+    if not found or not key:
+        raise PluginError(f"--param {text!r} is no KEY=VALUE.", mend="Write, e.g., --param path=/models/mine.")
+    return key, value

@@ -65,9 +65,11 @@ def text(body: dict[str, Any]) -> str:
         f"{host['rss_mb']:.0f} MB, {host['cpu_percent']:.1f} % of a core",
     ]
     if clock["status"] != "UNKNOWN":
+        offset_s = clock["system_offset_us"] / 1e6
+        half_s, hard_s = clock["half_width_95_us"] / 1e6, clock["hard_width_us"] / 1e6
         lines += [
-            f"  interval  95 % ± {duration(clock['half_width_95_us'] / 1e6)}, hard width {duration(clock['hard_width_us'] / 1e6)}",
-            f"  system    is {'behind' if clock['system_offset_us'] >= 0 else 'ahead'} by {duration(abs(clock['system_offset_us']) / 1e6)}",
+            f"  interval  95 % ± {duration(half_s)}, hard width {duration(hard_s)}",
+            f"  system    is {'behind' if offset_s >= 0 else 'ahead'} by {duration(abs(offset_s))}",
             f"  rate      {clock['rate_ppm']:+.4f} ppm, {clock['fixes']} fixes, last {duration(clock['age_s'])} ago",
         ]
     lines += ["", servers_table(body["sources"])]

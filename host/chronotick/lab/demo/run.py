@@ -74,11 +74,15 @@ def _start(file: Path, errors: Path) -> "subprocess.Popen[bytes]":
 
 async def _ready(host: "subprocess.Popen[bytes]", directory: directories.RuntimeDir, errors: Path) -> None:
     deadline = time.monotonic() + HOST_READY_S
-    while not directory.client.exists():
+    while not await asyncio.to_thread(directory.client.exists):
         if host.poll() is not None or time.monotonic() > deadline:
-            last = errors.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-            raise LabError(f"The host did not start: {last[0]}")
+            raise LabError(f"The host did not start: {_last_line(errors)}")
         await asyncio.sleep(0.02)
+
+
+def _last_line(file: Path) -> str:
+    lines = file.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing."
 
 
 def _stop(host: "subprocess.Popen[bytes]") -> None:

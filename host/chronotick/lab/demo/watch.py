@@ -22,8 +22,8 @@ PERIOD_S: Final = 0.05
 class Watcher:
     """Reads `Clock.now()` in a thread of its own and keeps each reading beside the truth.
 
-    What the floor and a held sample would have said at the same instant comes from the host's `snapshot` events: the last
-    one published before the reading.
+    What the floor and a held sample would have said at the same instant comes from the host's `snapshot` events: the
+    last one published before the reading.
     """
 
     def __init__(self, directory: RuntimeDir, truth: Truth) -> None:
