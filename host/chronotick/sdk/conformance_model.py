@@ -257,7 +257,7 @@ def garbage(subject: Subject) -> str:
     ]
     for frames, code in nonsense:
         subject.host.send_frames(frames)
-        error = subject.host.expect(Error, PONG_TIMEOUT_S)
+        error = subject.host.expect(Error, min(PONG_TIMEOUT_S, subject.timeout_s))
         if error.code != code:
             raise Failed(f"Frames {frames[0]!r}, {frames[-1][:12]!r} were answered with {error.code}, expected {code}.")
     subject.forecast(subject.window())
@@ -303,7 +303,7 @@ def _ping(subject: Subject) -> Pong:
     sent_ns = time.monotonic_ns()
     subject.host.send(Ping(seq=sent_ns, sent_ns=sent_ns, host_instance=HOST_INSTANCE))
     while True:
-        pong = subject.host.expect(Pong, PONG_TIMEOUT_S)
+        pong = subject.host.expect(Pong, min(PONG_TIMEOUT_S, subject.timeout_s))
         if pong.seq == sent_ns:
             return pong
 

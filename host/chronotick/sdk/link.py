@@ -157,7 +157,9 @@ class Link:
             while not self._closed.is_set():
                 if self._is_child:
                     signal.setitimer(signal.ITIMER_REAL, FROZEN_S)
-                poller.register(self._socket, zmq.POLLIN | (zmq.POLLOUT if self._outbox else 0))
+                # A hello that is due goes out the moment there is a connection.
+                to_send = bool(self._outbox) or self._hello_due(time.monotonic_ns())
+                poller.register(self._socket, zmq.POLLIN | (zmq.POLLOUT if to_send else 0))
                 poller.poll(TICK_MS)
                 self._read_wakes()
                 self._receive()
@@ -297,24 +299,21 @@ class Link:
                 self._refuse(job.request.id, Code.DRAINING, "The grace of the shutdown is over.")
             self._end(EXIT_CLEAN, "grace over")
             return
-        silent_ns = now_ns - self._heard_ns
-        if self._welcome is None:
-            self._greet(now_ns)
-            unreachable = silent_ns > self._host_wait_ns
-        else:
-            long_ns = SILENT_HEARTBEATS * max(self._welcome.heartbeat_ms * NS_PER_MS, HELLO_NS)
-            if self._stranger or silent_ns > long_ns:
-                self._greet(now_ns)
-            # A child stays as long as its lifeline: its host may only be stopped in a debugger.
-            unreachable = not self._is_child and silent_ns > self._host_wait_ns
-        if unreachable:
-            self._end(EXIT_HOST_UNREACHABLE, f"No host has answered for {silent_ns / 1e9:.1f} s.")
-
-    def _greet(self, now_ns: int) -> None:
         # Only where it can leave at once: a hello that waits in the outbox would be said several times.
-        if now_ns - self._hello_ns >= HELLO_NS and self._socket.poll(0, zmq.POLLOUT):
+        if self._hello_due(now_ns) and self._socket.poll(0, zmq.POLLOUT):
             self._hello_ns = now_ns
             self._outbox.appendleft(codec.encode(self._hello))
+        silent_ns = now_ns - self._heard_ns
+        # A child stays as long as its lifeline: its host may only be stopped in a debugger.
+        if silent_ns > self._host_wait_ns and (self._welcome is None or not self._is_child):
+            self._end(EXIT_HOST_UNREACHABLE, f"No host has answered for {silent_ns / 1e9:.1f} s.")
+
+    def _hello_due(self, now_ns: int) -> bool:
+        if now_ns - self._hello_ns < HELLO_NS:
+            return False
+        if self._welcome is None or self._stranger:
+            return True
+        return now_ns - self._heard_ns > max(SILENT_HEARTBEATS * self._welcome.heartbeat_ms * NS_PER_MS, HELLO_NS)
 
     def _flush(self) -> None:
         while self._outbox:

@@ -28,6 +28,10 @@ class Failed(PluginError):
     """What was expected of the plugin did not happen."""
 
 
+class Unanswered(Failed):
+    """Nothing came in time."""
+
+
 class TinyHost:
     """A bound plugin socket in a directory of its own, and at most one plugin at a time."""
 
@@ -63,8 +67,14 @@ class TinyHost:
         self._lock.close()
         self._folder.cleanup()
 
-    def start(self, *, host_wait_s: float = 30.0, endpoint: str = "", extra: Sequence[str] = ()) -> None:
-        """Start a new process of the plugin; what the last one said is forgotten."""
+    def start(self, *, host_wait_s: float = 30.0, endpoint: str = "", lifeline: bool = True) -> None:
+        """Start a new process of the plugin; what the last one said is forgotten.
+
+        Args:
+            host_wait_s: how long the plugin waits for a host.
+            endpoint: where it looks for one; here by default.
+            lifeline: False starts it as a service, which must outlive its host.
+        """
         self.kill()
         self._drop_all()
         self._identity, self.instance, self.strays = b"", secrets.token_hex(8), 0
@@ -73,13 +83,13 @@ class TinyHost:
             endpoint=endpoint or self.endpoint,
             token=self.token,
             instance=self.instance,
-            lifeline_fd=lifeline_read,
+            lifeline_fd=lifeline_read if lifeline else None,
             host_wait_s=host_wait_s,
         )
         try:
             with open(self._file("stdout"), "wb") as out, open(self._file("stderr"), "wb") as err:
                 self.process = subprocess.Popen(
-                    [*self._argv, *extra],
+                    self._argv,
                     env={**self._env, **launch.to_environ()},
                     cwd=self._cwd,
                     stdin=subprocess.DEVNULL,
@@ -135,13 +145,14 @@ class TinyHost:
         threads: int = 1,
         host_instance: int = HOST_INSTANCE,
         protocol: tuple[int, int] = (1, 0),
+        heartbeat_ms: int = 1000,
     ) -> None:
         """Answer a hello."""
         self.send(
             Welcome(
                 protocol=protocol,
                 host_instance=host_instance,
-                heartbeat_ms=1000,
+                heartbeat_ms=heartbeat_ms,
                 max_message_bytes=MAX_MESSAGE_BYTES,
                 params=dict(params or {}),
                 seed=seed,
@@ -215,7 +226,7 @@ class TinyHost:
             if self.process is not None and self.process.poll() is not None and not self._receive(0.1):
                 raise Failed(f"The process ended with code {self.process.returncode} before its {what}.")
             if left_s <= 0:
-                raise Failed(f"No {what} within {timeout_s:g} s.")
+                raise Unanswered(f"No {what} within {timeout_s:g} s.")
 
     def _receive(self, timeout_s: float) -> bool:
         if not self._socket.poll(int(timeout_s * 1000)):

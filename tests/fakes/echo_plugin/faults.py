@@ -18,7 +18,7 @@ From the Nth forecast on (default 1):
     oom=N, oom_torch=N      raises MemoryError, or what torch raises
     nan, crossing, shape    bad output that the SDK catches
     raw_nan, raw_crossing, raw_shape    bad output that reaches the host
-    flaky           never the same twice
+    flaky           never quite the same twice
     unscaled        forgets the scale of the window
     mixed           lets series of a batch see each other
     leak=MB         keeps MB more with each forecast
@@ -27,11 +27,22 @@ From the Nth forecast on (default 1):
     double=N        answers each request twice
     late=S          answers S seconds after the deadline
     deaf=N          reads and answers nothing any more, pings included
+    picky           can not forecast a constant
+    peeks           looks behind the mask
 At any time:
-    prints          prints to standard output all the time
+    prints          prints to standard output all the time, from loading on
     ignore_shutdown ignores shutdown and SIGTERM
     no_pong         never answers a ping
     short           claims windows four times longer than it can take
+    no_deadline     forgets deadlines
+    unchecked       takes requests outside its capabilities
+    shrugs          says nothing to messages that make no sense
+    loyal           never says hello to a second host
+    agreeable       accepts any protocol version
+    stubborn        waits for a host for ever
+    no_lifeline     does not notice that the host has died
+    keeps_stdout    leaves standard output where it is
+    frozen=S        the watchdog of a frozen interpreter waits S seconds
 """
 
 import ctypes
@@ -51,7 +62,7 @@ from numpy.typing import NDArray
 from chronotick.sdk import Batch, Cancelled, DeviceMissing, LoadFailed, WeightsMissing
 from chronotick.sdk.link import Link
 from chronotick.sdk.work import Job
-from chronotick.wire.messages import Error, Hello, Message, Ping
+from chronotick.wire.messages import Error, ForecastRequest, Hello, Message, Ping
 
 FOREVER_S = 3600.0
 
@@ -99,11 +110,11 @@ class Faults:
             os._exit(int(self.number("exit_start", 1)))
         if self.on("silent_start"):
             time.sleep(FOREVER_S)
-        if self.on("prints"):
-            threading.Thread(target=_print_on, daemon=True).start()
 
     def at_load(self) -> None:
         """Faults of loading."""
+        if self.on("prints"):
+            threading.Thread(target=_print_on, daemon=True).start()
         if self.on("crash_load"):
             os.abort()
         if self.on("exit_load"):
@@ -137,6 +148,8 @@ class Faults:
             raise MemoryError
         if self.due("oom_torch"):
             raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        if self.on("picky") and np.nanmin(batch.values) == np.nanmax(batch.values):
+            raise ZeroDivisionError("division by the window's range")
         if self.on("short") and batch.values.shape[1] > 512:
             raise ValueError("window too long")
         if self.on("slow"):
@@ -160,7 +173,7 @@ class Faults:
         if self.on("shape") or self.on("raw_shape"):
             values = values[:, :, :-1]
         if self.on("flaky"):
-            values = values * (1 + random.random() * 1e-3) + random.random() * 1e-3
+            values = values * (1 + random.random() * 1e-9)
         if self.on("unscaled"):
             values = np.tanh(values)
         if self.on("mixed"):
@@ -170,14 +183,28 @@ class Faults:
 
 def break_sdk(faults: Faults) -> None:
     """Replace the parts of the SDK that would keep some faults from the host."""
-    # The package's attribute of the same name is the function.
-    importlib.import_module("chronotick.sdk.serve").Link = _faulty_link(faults)  # type: ignore[attr-defined]
+    # By name: the package's attribute `serve` is the function.
+    serve = importlib.import_module("chronotick.sdk.serve")
     compute = importlib.import_module("chronotick.sdk.compute")
+    link = importlib.import_module("chronotick.sdk.link")
+    serve.Link = _faulty_link(faults)  # type: ignore[attr-defined]
+    if faults.on("frozen"):
+        link.FROZEN_S = faults.number("frozen", 1.0)  # type: ignore[attr-defined]
+    if faults.on("unchecked"):
+        link.check_request = link.check_fits = lambda *_: None  # type: ignore[attr-defined]
+        compute.check_quantiles = lambda *_, **__: None  # type: ignore[attr-defined]
+    if faults.on("agreeable"):
+        link.SUPPORTED = tuple((major, 0) for major in range(256))  # type: ignore[attr-defined]
+    if faults.on("no_lifeline"):
+        serve.lifeline.watch = lambda fd: None  # type: ignore[attr-defined]
+    if faults.on("keeps_stdout"):
+        serve.set_streams_aside = lambda: None  # type: ignore[attr-defined]
+    if faults.on("peeks"):
+        compute.np = _Peeking()  # type: ignore[attr-defined]
     if any(faults.on(name) for name in ("raw_nan", "raw_crossing", "raw_shape")):
         compute.check_quantiles = lambda *_, **__: None  # type: ignore[attr-defined]
     if faults.on("late"):
         real = compute.compute
-        serve = importlib.import_module("chronotick.sdk.serve")
 
         def compute_late(forecaster: object, job: Job, *rest: object) -> Message:
             end, job.deadline_ns = job.deadline_ns, 2**63 - 1
@@ -185,6 +212,16 @@ def break_sdk(faults: Faults) -> None:
             return real(proxy, job, *rest)
 
         serve.compute = compute_late  # type: ignore[attr-defined]
+
+
+class _Peeking:
+    """numpy, except that `where` does not hide what the mask hides."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(np, name)
+
+    def where(self, mask: object, values: object, hidden: object) -> object:
+        return values
 
 
 class _WithDeadline:
@@ -211,7 +248,14 @@ def _faulty_link(faults: Faults) -> type[Link]:
                 hello = msgspec.structs.replace(hello, token="wrong")
             if faults.on("wrong_name"):
                 hello = msgspec.structs.replace(hello, name="impostor")
+            if faults.on("stubborn"):
+                named["host_wait_s"] = FOREVER_S
             super().__init__(context, socket, hello, *rest, **named)  # type: ignore[arg-type]
+
+        def send(self, message: Message) -> None:
+            if faults.on("shrugs") and isinstance(message, Error) and message.id is None:
+                return
+            super().send(message)
 
         def answer(self, job: Job, message: Message) -> None:
             if faults.due("mute"):
@@ -239,16 +283,17 @@ def _faulty_link(faults: Faults) -> type[Link]:
         def _pong(self, ping: Ping, now_ns: int) -> None:
             if not faults.on("no_pong"):
                 super()._pong(ping, now_ns)
+            if faults.on("loyal"):
+                self._stranger = False
 
         def _drain(self, grace_ms: int, reason: str) -> None:
             if not faults.on("ignore_shutdown"):
                 super()._drain(grace_ms, reason)
 
-        def _handle(self, message: object, now_ns: int) -> None:
-            # A plugin that lies about its version does not listen to reason either.
-            if isinstance(message, Error) and faults.on("ignore_errors"):
-                return
-            super()._handle(message, now_ns)  # type: ignore[arg-type]
+        def _enqueue(self, request: ForecastRequest, now_ns: int) -> None:
+            if faults.on("no_deadline"):
+                request = msgspec.structs.replace(request, deadline_ns=2**62)
+            super()._enqueue(request, now_ns)
 
     return FaultyLink
 
