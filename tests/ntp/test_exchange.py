@@ -1,12 +1,14 @@
 """The exchange itself, over loopback: stamps, sockets, silence, and what the kernel says."""
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
 
 from chronotick.clock import timebase
 from chronotick.config.schema import NtpConfig
+from chronotick.ntp import kernel_stamps
 from chronotick.ntp.address import Endpoint
 from chronotick.ntp.exchange import exchange
 from chronotick.ntp.outcome import Refusal, StampSource
@@ -42,6 +44,28 @@ def test_both_ends_carry_the_kernels_stamps(run: Any, responding: Any, genuine: 
             got = await exchange("x", responder.endpoint, quick)
         assert got.sample is not None
         assert (got.sample.sent_stamp, got.sample.received_stamp) == (StampSource.KERNEL, StampSource.KERNEL)
+
+    run(main)
+
+
+@pytest.mark.usefixtures("stamping")
+def test_a_transmit_stamp_may_come_late(
+    run: Any, responding: Any, genuine: Any, quick: NtpConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stamp that a driver delivers only after the request was handed over is still used."""
+    calls, take = [], kernel_stamps.sent
+
+    def late(sock: socket.socket) -> int | None:
+        calls.append(sock)
+        return None if len(calls) == 1 else take(sock)
+
+    monkeypatch.setattr(kernel_stamps, "sent", late)
+
+    async def main() -> None:
+        async with responding(lambda request: [genuine(request).encode()]) as responder:
+            got = await exchange("x", responder.endpoint, quick)
+        assert got.sample is not None
+        assert got.sample.sent_stamp is StampSource.KERNEL
 
     run(main)
 

@@ -82,6 +82,7 @@ def test_rate_ends_the_warm_up() -> None:
     """A server that says RATE during the warm-up is asked no more often than the shortest regular poll."""
     poll = after_lost(first_poll(CONFIG), Refusal.KISS_RATE, CONFIG)
     assert wait_s(poll, CONFIG, 0.0) == CONFIG.min_poll_s
+    assert poll.warm_up_left == 0
 
 
 def test_rate_may_go_beyond_the_largest_poll() -> None:

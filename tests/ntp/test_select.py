@@ -65,6 +65,13 @@ def test_the_intersection_of_all_would_be_no_bound() -> None:
     assert (got.earliest_theta_ns, got.latest_theta_ns) == (0, 10)
 
 
+def test_midpoints_tell_who_belongs_to_the_agreement() -> None:
+    """Three claims share [9, 10], where nobody's midpoint lies: the two that measured the same are believed instead."""
+    got = select(claims((5, 5), (5, 5), (15, 6)))
+    assert got.survivors == ("s0", "s1")
+    assert got.named(Standing.OUTLIER) == ("s2",)
+
+
 @given(candidates=ANY, seed=st.integers())
 def test_the_order_does_not_matter(candidates: tuple[Candidate, ...], seed: int) -> None:
     """Any permutation of the candidates gives the same selection, to the last bit."""
@@ -166,6 +173,10 @@ def test_those_who_may_still_answer_count_in_the_electorate() -> None:
     assert select(four[:1], expected=5).verdict is Verdict.WAITING
     assert select(four[:3], expected=3).verdict is Verdict.WAITING
     assert select(four, expected=2).verdict is Verdict.AGREED
+    torn = claims((0, 5), (1, 5), (2, 5), (100, 5), (200, 5))
+    assert select(torn, expected=1).verdict is Verdict.WAITING
+    assert select(torn).verdict is Verdict.AGREED
+    assert select(torn[2:], expected=1).verdict is Verdict.NO_MAJORITY
     assert select(()).verdict is Verdict.NO_CANDIDATES
 
 

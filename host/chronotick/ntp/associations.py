@@ -15,7 +15,6 @@ from chronotick.ntp.server import (
     ServerState,
     after_outcome,
     best_sample,
-    fit_line,
     forget_samples,
     new_server,
 )
@@ -115,8 +114,8 @@ class Associations(msgspec.Struct, frozen=True):
 
     def _common_slope(self, voters: list[ServerState]) -> float:
         """The oscillator's rate as most servers see it, s/s, to move samples of different ages to one instant."""
-        lines = [line for state in voters if (line := fit_line(state.samples)) is not None]
-        slope = median(line.slope for line in lines) if lines else 0.0
+        slopes = [state.line.slope for state in voters if state.line]
+        slope = median(slopes) if slopes else 0.0
         return min(max(slope, -self.rate_bound), self.rate_bound)
 
     def _candidate(self, state: ServerState, raw_ns: int, slope: float) -> Candidate:
@@ -126,7 +125,6 @@ class Associations(msgspec.Struct, frozen=True):
         distance_s = last.root_distance_at_s(raw_ns, self.rate_bound)
         # theta is rounded down by up to half a nanosecond: one more on each side keeps the interval outward.
         radius_ns = math.ceil(distance_s * NS_PER_S) + 1
-        line = fit_line(state.samples)
         return Candidate(
             server=state.identity,
             low_ns=last.theta_ns - radius_ns,
@@ -134,7 +132,7 @@ class Associations(msgspec.Struct, frozen=True):
             midpoint_ns=_moved_ns(last, raw_ns, slope),
             offset_ns=_moved_ns(best, raw_ns, slope),
             # Unknown jitter: as large as the claim, so that cluster prunes nobody on no evidence.
-            jitter_s=line.jitter_s if line else distance_s,
+            jitter_s=state.line.jitter_s if state.line else distance_s,
             distance_s=max(distance_s, 1e-9),
             stratum=last.stratum,
         )

@@ -16,7 +16,7 @@ from chronotick.ntp.outcome import KISSES, Outcome, Refusal, explain
 from chronotick.ntp.packet import reference_meaning, reference_text
 from chronotick.ntp.resolve import resolve
 from chronotick.ntp.select import Selection, Standing, Verdict
-from chronotick.ntp.server import Grade, ServerState, best_sample, fit_line, grade
+from chronotick.ntp.server import Grade, ServerState, best_sample, grade
 from chronotick.units import ns_to_s
 
 _LOOKUP_S: Final = 10.0
@@ -175,13 +175,12 @@ def _row(state: ServerState, selection: Selection, raw_ns: int, rate_bound: floa
     )
     if best is None:
         return row
-    line = fit_line(state.samples)
     return msgspec.structs.replace(
         row,
         offset_s=best.system_offset_s,
         delay_s=best.delay_s,
         root_distance_s=best.root_distance_at_s(raw_ns, rate_bound),
-        jitter_s=line.jitter_s if line else None,
+        jitter_s=state.line.jitter_s if state.line else None,
         stratum=best.stratum,
         leap=best.leap,
         reference_id=reference_text(best.reference_id, best.stratum),

@@ -14,12 +14,16 @@ bound that is published is therefore another one: from the lowest to the highest
 claims hold truth, truth is such a point, so it is inside: that is the guarantee, and all of it. Any two majorities
 overlap, so the points form one stretch up to gaps that some claim bridges.
 
-*Cluster and combine* (sections 11.2.2, 11.2.3): while more than three survive and their offsets scatter more than the
-quietest server's own jitter, the one that lies farthest off goes. The rest is averaged, weighted by 1/root distance.
+*Cluster and combine* (sections 11.2.2, 11.2.3): while more than three survive and the one that lies farthest off does
+so by more than the servers' own jitter explains, it goes. The rest is averaged, weighted by 1/root distance. RFC 5905
+compares with the smallest jitter, and so nearly always goes down to three; that suits a client that averages its
+survivors. Here each survivor's measurements go on to a filter that weighs them, and a server dropped is information
+lost, so the yardstick is three times the median jitter.
 """
 
 import math
 from enum import StrEnum
+from statistics import median
 from typing import Final
 
 import msgspec
@@ -28,6 +32,8 @@ from chronotick.units import NS_PER_S
 
 # RFC 5905 NMIN: cluster keeps at least this many.
 _KEEP_AT_LEAST: Final = 3
+# Scatter that the servers' median jitter explains.
+_EXPLAINED: Final = 3.0
 # RFC 5905 MAXDIST: what one stratum weighs against root distance, s.
 _STRATUM_WEIGHT_S: Final = 1.5
 
@@ -55,7 +61,7 @@ class Verdict(StrEnum):
 
     AGREED = "agreed"
     NO_CANDIDATES = "no_candidates"
-    # Not enough servers have answered yet for a majority of those expected.
+    # No majority yet, but servers that have not answered may still make one.
     WAITING = "waiting"
     NO_MAJORITY = "no_majority"
     TOO_FEW_AGREE = "too_few_agree"
@@ -139,7 +145,7 @@ def select(candidates: tuple[Candidate, ...], *, expected: int = 0, min_agreeing
     if not voters:
         return _undecided(voters, Verdict.WAITING if expected else Verdict.NO_CANDIDATES, agreeing)
     if agreeing < needed:
-        return _undecided(voters, Verdict.WAITING if len(voters) < needed else Verdict.NO_MAJORITY, agreeing)
+        return _undecided(voters, Verdict.WAITING if agreeing + expected >= needed else Verdict.NO_MAJORITY, agreeing)
     if agreeing < min_agreeing:
         return _undecided(voters, Verdict.TOO_FEW_AGREE, agreeing)
     bound = shared_by(voters, len(voters) // 2 + 1)
@@ -211,12 +217,12 @@ def _agreement(voters: tuple[Candidate, ...], needed: int) -> tuple[int, int]:
 
 
 def _cluster(truechimers: list[Candidate], keep: int) -> list[Candidate]:
-    """Drop the outermost while the survivors scatter more than the quietest of them does by itself."""
+    """Drop the outermost while it lies farther off than the survivors' own jitter explains."""
     left = sorted(truechimers, key=lambda c: (c.stratum * _STRATUM_WEIGHT_S + c.distance_s, c.server))
     while len(left) > keep:
         scatter = [_selection_jitter_s(c, left) for c in left]
         worst = max(range(len(left)), key=lambda i: (scatter[i], i))
-        if scatter[worst] <= min(c.jitter_s for c in left):
+        if scatter[worst] <= _EXPLAINED * median(c.jitter_s for c in left):
             break
         del left[worst]
     return left

@@ -39,6 +39,18 @@ _GRADES: Final = (
 )
 
 
+class Line(msgspec.Struct, frozen=True):
+    """A straight line through a server's samples: theta against the raw clock.
+
+    Attributes:
+        slope: s/s; the same for all servers that are right, since it is our own oscillator's rate.
+        jitter_s: standard deviation of the samples around the line.
+    """
+
+    slope: float
+    jitter_s: float
+
+
 class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     """One configured server and the address that stands for it at present.
 
@@ -51,6 +63,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
         refused: refused replies and lost exchanges by reason.
         reason: why the last exchange gave no sample; None when it did.
         samples: up to eight accepted ones, oldest first.
+        line: through the samples; None below three of them.
         min_delay_s: running minimum of the delay, s; None before the first sample.
         poll: how often it is asked.
         denied: it told us to go away.
@@ -65,6 +78,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     refused: tuple[tuple[Refusal, int], ...] = ()
     reason: Refusal | None = None
     samples: tuple[Sample, ...] = ()
+    line: Line | None = None
     min_delay_s: float | None = None
     poll: PollState
     denied: bool = False
@@ -78,18 +92,6 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     def last(self) -> Sample | None:
         """The newest accepted sample."""
         return self.samples[-1] if self.samples else None
-
-
-class Line(msgspec.Struct, frozen=True):
-    """A straight line through a server's samples: theta against the raw clock.
-
-    Attributes:
-        slope: s/s; the same for all servers that are right, since it is our own oscillator's rate.
-        jitter_s: standard deviation of the samples around the line.
-    """
-
-    slope: float
-    jitter_s: float
 
 
 def new_server(name: str, config: NtpConfig) -> ServerState:
@@ -130,6 +132,7 @@ def _after_sample(state: ServerState, sample: Sample, config: NtpConfig) -> Serv
         state,
         accepted=state.accepted + 1,
         samples=samples,
+        line=line,
         min_delay_s=sample.delay_s if least is None else min(sample.delay_s, least + _LEAK * (sample.delay_s - least)),
         poll=after_accepted(state.poll, noise_s, wander_s, config),
     )
@@ -141,7 +144,7 @@ def forget_samples(state: ServerState, config: NtpConfig) -> ServerState:
     It counts as unheard until its next exchange ends. What it demands (RATE, DENY) and the backoff stay.
     """
     poll = msgspec.structs.replace(state.poll, score=0, warm_up_left=0 if state.poll.floor_s else config.warm_up_polls)
-    return msgspec.structs.replace(state, samples=(), reach=0, exchanges=0, poll=poll)
+    return msgspec.structs.replace(state, samples=(), line=None, reach=0, exchanges=0, poll=poll)
 
 
 def fit_line(samples: tuple[Sample, ...]) -> Line | None:
@@ -187,8 +190,7 @@ def grade(state: ServerState, raw_ns: int, rate_bound: float) -> Grade:
     if last is None or not state.reach:
         return Grade.BAD
     distance_s = last.root_distance_at_s(raw_ns, rate_bound)
-    line = fit_line(state.samples)
-    jitter_s = line.jitter_s if line else 0.010
+    jitter_s = state.line.jitter_s if state.line else 0.010
     share = state.reach.bit_count() / min(max(state.exchanges, 1), KEEP)
     for name, most_distance_s, most_jitter_s, least_share in _GRADES:
         if distance_s <= most_distance_s and jitter_s <= most_jitter_s and share >= least_share:

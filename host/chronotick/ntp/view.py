@@ -8,7 +8,7 @@ from chronotick.config.schema import NtpConfig
 from chronotick.ntp.outcome import Refusal
 from chronotick.ntp.packet import reference_text
 from chronotick.ntp.poll import wait_s
-from chronotick.ntp.server import Grade, ServerState, fit_line, grade
+from chronotick.ntp.server import Grade, ServerState, grade
 
 
 class Phase(StrEnum):
@@ -76,7 +76,7 @@ def view(state: ServerState, config: NtpConfig, raw_ns: int, rate_bound: float) 
         reason=state.reason,
         poll_s=wait_s(state.poll, config, 0.0),
     )
-    last, line = state.last, fit_line(state.samples)
+    last = state.last
     if last is None:
         return row
     return msgspec.structs.replace(
@@ -87,7 +87,7 @@ def view(state: ServerState, config: NtpConfig, raw_ns: int, rate_bound: float) 
         system_offset_s=last.system_offset_s,
         delay_s=last.delay_s,
         min_delay_s=state.min_delay_s,
-        jitter_s=line.jitter_s if line else None,
+        jitter_s=state.line.jitter_s if state.line else None,
         root_distance_s=last.root_distance_at_s(raw_ns, rate_bound),
         age_s=(raw_ns - last.raw_ns) * 1e-9,
     )
