@@ -26,7 +26,7 @@ from chronotick.wire.runtime_dir import RuntimeDir
 ECHO = Path(__file__).resolve().parents[1] / "fakes/echo_plugin/launch.py"
 # Generous: it bounds a test that would hang, and is never waited for.
 PATIENCE_S = 40.0
-QUICK = Timing(heartbeat_s=0.1, missed=3, strikes=3, watch_s=0.1, turn_s=5.0)
+QUICK = Timing(heartbeat_s=0.1, missed=100, strikes=3, watch_s=0.1, turn_s=5.0)
 IMPATIENT = BackoffPolicy(first_s=0.05, most_s=0.1, deaths=3, window_s=600.0)
 
 

@@ -35,6 +35,8 @@ from chronotick.wire.version import MAJOR
 _BAD: Final = frozenset({State.SUSPECT, State.DEAD, State.ENV_BROKEN, State.INCOMPATIBLE, State.QUARANTINED})
 # The plugin leaves by itself within this share of the time after which it is killed.
 _GRACE_SHARE: Final = 0.8
+# How long the last message of a process may take to be read after its end, s.
+LAST_MESSAGE_S: Final = 0.25
 
 
 class Plugin:
@@ -112,7 +114,7 @@ class Plugin:
 
     def beat(self) -> None:
         """One heartbeat."""
-        if self.state in RUNNING:
+        if self.state in RUNNING and (self._child is not None or self._config.external):
             self._dialogue.beat()
 
     def view(self) -> PluginView:
@@ -296,6 +298,8 @@ class Plugin:
         if self.state in (State.READY, State.DEAD):
             self._cancel("start")
             self._around.turns.done(self.name)
+        if self.state is State.DEAD:
+            self._cancel("exit")
         if self.state is State.STOPPED:
             self._stopped.set()
         else:
@@ -322,7 +326,7 @@ class Plugin:
             self._broken_print = fingerprint(self.manifest)
             self._feed(Event.BROKEN, said, self._mend)
         elif self._fate is Event.MISMATCH:
-            self._feed(Event.FINAL, said, self._mend)
+            self._feed(Event.FINAL, said, self._mend or self._restart_mend())
         else:
             self._sentence(code, said)
 
@@ -413,13 +417,18 @@ class Plugin:
 
     def _arm_start(self) -> None:
         limit_s = self.manifest.limits.start_timeout_s
-        self._arm("start", limit_s, lambda: self._feed(Event.CONDEMNED, f"was not READY within {limit_s:.0f} s"))
+        self._arm("start", limit_s, lambda: self._feed(Event.CONDEMNED, f"was not READY within {limit_s:g} s"))
 
     def _on_exit(self, code: int) -> None:
         words = self._child.last_words if self._child is not None else ""
         self._child, self._exit_code = None, code
-        # In DEAD the table knows no EXITED: why it had to go has been said, and now it can be judged.
-        self._feed(Event.EXITED, describe_exit(code) + (f"; its last words: {words[:300]}" if words and code else ""))
+        said = describe_exit(code) + (f"; its last words: {words[:300]}" if words and code else "")
+        if code >= 0 and self.state in RUNNING and self._dialogue.identity:
+            # It ended by itself and may have said why: its end is known before its last message is read.
+            self._arm("exit", LAST_MESSAGE_S, lambda: self._feed(Event.EXITED, said))
+        else:
+            # In DEAD the table knows no EXITED: why it had to go has been said, and now it can be judged.
+            self._feed(Event.EXITED, said)
 
     # Actions of the table.
 
@@ -469,9 +478,7 @@ class Plugin:
 
     def _do_grace(self) -> None:
         limit_s = self.manifest.limits.hang_s
-        self._arm(
-            "grace", limit_s, lambda: self._feed(Event.CONDEMNED, f"{self._detail}, and that for {limit_s:.0f} s")
-        )
+        self._arm("grace", limit_s, lambda: self._feed(Event.CONDEMNED, f"{self._detail}, and that for {limit_s:g} s"))
 
     def _do_calm(self) -> None:
         self._cancel("grace")
