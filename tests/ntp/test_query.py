@@ -30,7 +30,7 @@ def test_good_and_bad_servers_side_by_side(run: Any, responding: Any, genuine: A
             return [genuine(request, leap=3).encode()]
 
         async with responding(tell) as a, responding(tell) as b, responding(lie) as c, responding(lost) as d:
-            config = msgspec.structs.replace(quick, timeout_s=0.5)
+            config = msgspec.structs.replace(quick, timeout_s=1.0)
             report = await query([a.text, c.text, d.text, b.text, a.text], config)
         assert [row.server for row in report.servers] == [a.text, c.text, d.text, b.text]
         one, liar, useless, two = report.servers
@@ -44,7 +44,7 @@ def test_good_and_bad_servers_side_by_side(run: Any, responding: Any, genuine: A
             assert abs(row.offset_s) <= row.root_distance_s
             assert (row.stratum, row.reference_id, row.reference) == (1, "GPS", "Global Position System")
             assert row.jitter_s is not None
-            assert row.grade in (Grade.EXCELLENT, Grade.GOOD, Grade.FAIR)
+            assert row.grade is not Grade.BAD
         assert liar.standing is Standing.FALSETICKER
         assert liar.offset_s == pytest.approx(5, abs=0.1)
         assert (useless.accepted, useless.reason, useless.offset_s) == (False, Refusal.UNSYNCHRONISED, None)
