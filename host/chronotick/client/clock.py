@@ -177,10 +177,8 @@ class Clock:
             with contextlib.suppress(HostAbsent, SnapshotInvalid):
                 mapping = Mapping(mapping.path, self._boot)
         self._mapping = mapping
-        generation = -1
-        while mapping.words[GENERATION_WORD] != generation:
-            generation, record = mapping.load()
-            raw = _gettime(_RAW)
+        generation, record = mapping.load()
+        raw = _gettime(_RAW)
         status = record.status_at(raw)
         if look:
             slept_ns = abs(suspended_ns() - record.suspended_ns)

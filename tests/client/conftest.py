@@ -1,0 +1,95 @@
+"""A host to read from, in this process, without anything but publishing and answering."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chronotick import Clock
+from chronotick.client import clock as clock_module
+from chronotick.config.schema import PublishConfig
+from chronotick.fusion.types import FusedForecast, Status
+from chronotick.publish import HardBound, Publication, Publisher
+from chronotick.serve import ClientVerbs, Server, Sources
+from chronotick.wire import runtime_dir
+
+S = 1_000_000_000
+THETA = 1_700_000_000 * S
+
+
+class FakeHost:
+    """Publishes what it is told to. `theta_ns` is the truth that it believes in."""
+
+    def __init__(self, directory: Path, interval_s: float = 1.0) -> None:
+        self.directory = runtime_dir.create(directory)
+        self.config = PublishConfig(interval_s=interval_s)
+        self.publisher = Publisher(self.directory.snapshot, self.config, 1)
+        self.server: Server | None = None
+
+    def publish(
+        self,
+        theta_ns: int = THETA,
+        *,
+        epoch: int = 0,
+        rate: float = 0.0,
+        void_s: float = 1000,
+        width_ns: int = S,
+        status: Status = Status.SYNCHRONISED,
+    ) -> Publication:
+        raw = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
+        fused = FusedForecast(
+            raw, theta_ns, rate, 1e-5, 1e-8, theta_ns, 1e-5, 3e-5, (("floor", 0.4), ("chronos", 0.6)), 0.0, raw + S
+        )
+        bound = HardBound(raw, theta_ns - width_ns, theta_ns + width_ns, 5e-5)
+        void = raw + round(void_s * S)
+        return self.publisher.publish(fused, bound, status=status, fix_raw_ns=raw, void_raw_ns=void, epoch=epoch)
+
+    def restart(self, instance: int = 2, *, resume: bool = True) -> None:
+        self.publisher.close()
+        self.publisher = Publisher(self.directory.snapshot, self.config, instance, resume=resume)
+
+    def serve(self) -> None:
+        answer = ClientVerbs(
+            Sources(
+                record=lambda: self.publisher.record,
+                status=lambda: {"clock": {"status": str(self.publisher.current.status)}},
+                history=lambda asked: ((asked.series,), [[1], [2]], False),
+                explain=lambda: (("because",), {}),
+            )
+        )
+        self.lock = self.directory.lock()
+        self.server = Server(f"ipc://{self.directory.client}", answer, name="client.sock", lock=self.lock)
+        self.server.start()
+
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.stop()
+            self.lock.close()
+        self.publisher.close()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[FakeHost]:
+    """A host that has published UNKNOWN."""
+    made = FakeHost(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Iterator[Clock]:
+    """A clock that reads that host, from its snapshot or over ZeroMQ."""
+    with Clock(tmp_path, timeout_s=5) as made:
+        yield made
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Makes the raw clock of readers show so many seconds more than it does."""
+
+    def shift(seconds: float) -> None:
+        real = time.clock_gettime_ns
+        monkeypatch.setattr(clock_module, "_gettime", lambda which: real(which) + round(seconds * S))
+
+    return shift
