@@ -18,7 +18,7 @@ import msgspec
 import psutil
 
 from chronotick.clock import timebase
-from chronotick.clock.discontinuity import Discontinuity, DiscontinuityDetector, Kind, Reading
+from chronotick.clock.discontinuity import Discontinuity, DiscontinuityDetector
 from chronotick.config.schema import Config, PluginConfig
 from chronotick.errors import ProtocolError
 from chronotick.forecast.request import Request
@@ -154,15 +154,7 @@ class App:
         fed_s = reported_s = 0.0
         due_s = loop.time()
         while True:
-            pair = timebase.pair()
-            reading = Reading(
-                raw_ns=pair.raw_ns,
-                realtime_ns=pair.realtime_ns,
-                boot_ns=timebase.boot_ns(),
-                mono_ns=timebase.mono_ns(),
-                window_ns=timebase.raw_ns() - pair.raw_ns,
-            )
-            if (found := self._detector.feed(reading)) is not None:
+            if (found := self._detector.feed(timebase.reading())) is not None:
                 self._on_discontinuity(found)
             self._publish()
             self._ask_models()
@@ -200,7 +192,7 @@ class App:
         log.warning("clock discontinuity: %s", found.kind.value, extra={"size_s": found.size_s})
         self._events.publish("alarm", self._utc_ns(), msgspec.to_builtins(found))
         if found.disrupts:
-            self._pipeline.disrupt(found.at_raw_ns, Kind(found.kind))
+            self._pipeline.disrupt(found.at_raw_ns, found.kind)
             self._condition.on_discontinuity()
             self._pool.restart()
 

@@ -13,8 +13,6 @@ stages run in this order, each in the folder of its name, and no stage reaches b
     (publish/ slews it into the snapshot; client/ and serve/ read that)
 """
 
-from collections.abc import Sequence
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +32,7 @@ from chronotick.fusion.types import FusedForecast
 from chronotick.ntp.associations import Associations
 from chronotick.ntp.fix import Fix
 from chronotick.ntp.outcome import Outcome
+from chronotick.ntp.outcome import Refusal as Reason
 from chronotick.ntp.select import Selection
 from chronotick.units import PPM
 from chronotick.window.build import build
@@ -53,8 +52,9 @@ class Taken(msgspec.Struct, frozen=True):
 
 def tuning_of(config: Config) -> Tuning:
     """The constants of this machine's oscillator: the defaults, its rate bound, and compression in a lab."""
-    real = msgspec.structs.replace(Tuning(), rate_bound=config.clock.rate_bound_ppm * PPM)
-    return real.compressed(config.clock.time_compression)
+    clock = config.clock
+    real = msgspec.structs.replace(Tuning(), rate_bound=clock.rate_bound_ppm * PPM, warm_up_s=clock.warm_up_s)
+    return real.compressed(clock.time_compression)
 
 
 class Pipeline:
@@ -72,6 +72,7 @@ class Pipeline:
         self.fusion = Fusion(self.tuning, config.fusion, self.roles)
         self.not_ready: dict[str, NotReady] = {}
         self.last_fix: Fix | None = None
+        self._void_before_ns = 0
 
     @property
     def state(self) -> ClockState | None:
@@ -80,6 +81,9 @@ class Pipeline:
 
     def take(self, outcome: Outcome, raw_now_ns: int) -> Taken:
         """One exchange has ended: vote, and if it is worth a fix, tell the floor, the hard bound and the gate."""
+        if (sample := outcome.sample) is not None and sample.raw_ns - sample.span_ns // 2 < self._void_before_ns:
+            # Under way while the time base was disturbed: its two ends are not on one clock.
+            outcome = msgspec.structs.replace(outcome, sample=None, reason=Reason.SUSPENDED)
         step = self.associations.step(outcome, raw_now_ns)
         self.associations = step.associations
         if step.fix is None:
@@ -121,14 +125,15 @@ class Pipeline:
         checked = validate(request, quantiles, infer_ms=infer_ms, mean=mean)
         if isinstance(checked, Refusal):
             return self.refuse(checked)
-        self._close(request.roles)
         for forecast in checked:
+            self.schedule.answered(forecast.role)
             self.fusion.on_forecast(forecast)
         return None
 
     def refuse(self, refusal: Refusal) -> Refusal:
         """A model has not answered, or not with a forecast; this costs it trust."""
-        self._close(refusal.roles)
+        for role in refusal.roles:
+            self.schedule.answered(role)
         self.fusion.on_bad(refusal)
         return refusal
 
@@ -138,11 +143,8 @@ class Pipeline:
 
     def disrupt(self, raw_ns: int, kind: Kind) -> None:
         """The time base was disturbed: a new epoch, and nothing of before binds what comes."""
+        self._void_before_ns = raw_ns
         self.floor.restart(raw_ns, kind)
         self.hard.restart()
         self.schedule.forget()
         self.associations = self.associations.restarted()
-
-    def _close(self, roles: Sequence[str]) -> None:
-        for role in roles:
-            self.schedule.answered(role)
