@@ -169,7 +169,7 @@ def new_host(host: TinyHost, settings: Settings) -> str:
             break
         except Unanswered:
             if time.monotonic() >= end:
-                raise
+                raise Failed(f"No hello to a new host within {NEW_HOST_S:g} s.") from None
     host.welcome(settings.params, seed=settings.seed, threads=settings.threads, host_instance=HOST_INSTANCE + 1)
     status = host.expect(Status, 10.0)
     if status.state != "ready" or status.capabilities is None:

@@ -154,16 +154,29 @@ class Link:
         try:
             poller = zmq.Poller()
             poller.register(self._wake_read, zmq.POLLIN)
+            next_tick_ns = 0
             while not self._closed.is_set():
                 if self._is_child:
                     signal.setitimer(signal.ITIMER_REAL, FROZEN_S)
                 # A hello that is due goes out the moment there is a connection.
                 to_send = bool(self._outbox) or self._hello_due(time.monotonic_ns())
                 poller.register(self._socket, zmq.POLLIN | (zmq.POLLOUT if to_send else 0))
-                poller.poll(TICK_MS)
-                self._read_wakes()
-                self._receive()
-                self._tick(time.monotonic_ns())
+                ready = dict(poller.poll(TICK_MS))
+                if self._wake_read in ready:
+                    self._read_wakes()
+                # Answers first: someone waits for them.
+                self._flush()
+                events = ready.get(self._socket, 0)
+                if events & zmq.POLLIN:
+                    self._receive()
+                now_ns = time.monotonic_ns()
+                # Only where it can leave at once: a hello that waits in the outbox would be said several times.
+                if events & zmq.POLLOUT and self._hello_due(now_ns):
+                    self._hello_ns = now_ns
+                    self._outbox.appendleft(codec.encode(self._hello))
+                if now_ns >= next_tick_ns:
+                    next_tick_ns = now_ns + TICK_MS * NS_PER_MS // 2
+                    self._tick(now_ns)
                 self._flush()
                 if self._bye is not None:
                     self._shut(self._bye)
@@ -299,10 +312,6 @@ class Link:
                 self._refuse(job.request.id, Code.DRAINING, "The grace of the shutdown is over.")
             self._end(EXIT_CLEAN, "grace over")
             return
-        # Only where it can leave at once: a hello that waits in the outbox would be said several times.
-        if self._hello_due(now_ns) and self._socket.poll(0, zmq.POLLOUT):
-            self._hello_ns = now_ns
-            self._outbox.appendleft(codec.encode(self._hello))
         silent_ns = now_ns - self._heard_ns
         # A child stays as long as its lifeline: its host may only be stopped in a debugger.
         if silent_ns > self._host_wait_ns and (self._welcome is None or not self._is_child):

@@ -56,8 +56,8 @@ def check_fits(request: ForecastRequest, capabilities: Capabilities) -> None:
     if request.horizon > capabilities.horizon_max:
         message = f"A horizon of {request.horizon} points, expected at most {capabilities.horizon_max}."
         raise ProtocolError(Code.BAD_HORIZON, message, request_id=request.id)
-    missing = [level for level in request.levels if not any(abs(level - one) < 1e-9 for one in capabilities.levels)]
-    if missing:
+    if not set(request.levels).issubset(capabilities.levels):
+        missing = [level for level in request.levels if level not in capabilities.levels]
         message = f"Levels {missing} are not offered, only {list(capabilities.levels)}."
         raise ProtocolError(Code.BAD_LEVELS, message, request_id=request.id)
 
@@ -75,7 +75,7 @@ def check_quantiles(
         raise ProtocolError(Code.BAD_OUTPUT, f"Quantiles are {quantiles.dtype} {quantiles.shape}, expected {expected}.")
     if not np.isfinite(quantiles).all():
         raise ProtocolError(Code.BAD_OUTPUT, "Quantiles are not all finite.")
-    if (np.diff(quantiles, axis=1) < 0).any():
+    if (quantiles[:, 1:] < quantiles[:, :-1]).any():
         raise ProtocolError(Code.BAD_OUTPUT, "Quantiles cross: a higher level has a lower value.")
     if mean is not None:
         if mean.dtype != np.float64 or mean.shape != (series, horizon):
@@ -111,11 +111,13 @@ def _check_window(request: ForecastRequest) -> None:
     values, mask = request.series.values, request.series.mask
     if values.dtype != np.float64 or values.ndim != 2 or 0 in values.shape:
         raise ProtocolError(Code.BAD_WINDOW, f"Values are {values.dtype} {values.shape}, expected float64 (k, n).")
-    if np.isinf(values).any():
-        raise ProtocolError(Code.BAD_WINDOW, "Values are infinite; a gap is NaN.")
     if mask is not None and (mask.dtype != np.bool_ or mask.shape != values.shape):
         raise ProtocolError(Code.BAD_WINDOW, f"The mask is {mask.dtype} {mask.shape}, expected bool {values.shape}.")
-    seen = ~np.isnan(values) if mask is None else ~np.isnan(values) & mask
+    seen = np.isfinite(values)
+    if not seen.all() and np.isinf(values).any():
+        raise ProtocolError(Code.BAD_WINDOW, "Values are infinite; a gap is NaN.")
+    if mask is not None:
+        seen &= mask
     if not seen.any(axis=1).all():
         raise ProtocolError(Code.BAD_WINDOW, "A window is all gap.")
     k, n = values.shape
