@@ -103,7 +103,6 @@ def test_a_publication_is_a_body(fuse: Callable[..., FusedForecast]) -> None:
         void_raw_ns=2 * S,
         stale_raw_ns=2 * S,
         slew_ppm=500,
-        interval_s=1,
         step=False,
         host_instance=1,
         sequence=1,

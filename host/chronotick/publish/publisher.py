@@ -124,7 +124,6 @@ class Publisher:
             void_raw_ns=void_raw_ns,
             stale_raw_ns=self._stale_raw_ns(raw_ns),
             slew_ppm=self._config.slew_ppm,
-            interval_s=self._config.interval_s,
             step=declared or (self._resumed and self._refuted(bound, raw_ns)),
             host_instance=self._host_instance,
             sequence=self._current.sequence + 1,

@@ -2,8 +2,8 @@
 
 The promise to readers, as long as the epoch stays the same: at the new anchor the output is, to the nanosecond, what
 the old line says there; from there it moves towards the fused estimate by at most `slew_ppm` beside the estimate's own
-rate, over at least one publishing interval so that the rate of the output stays quiet; the correction ends by itself,
-also when no other publication follows. What is not slewed yet counts as error, in sigma and in the half width.
+rate; the correction ends by itself, also when no other publication follows. What is not slewed yet counts as error, in
+sigma and in the half width.
 
 The output never lies outside the published hard interval, and true time is never lost from it:
 
@@ -20,7 +20,7 @@ import math
 from chronotick.fusion.types import FusedForecast, Status
 from chronotick.publish.record import to_record
 from chronotick.publish.types import HardBound, Publication
-from chronotick.units import NS_PER_S, PPM, ns_to_s, s_to_ns
+from chronotick.units import PPM, ns_to_s, s_to_ns
 from chronotick.wire.snapshot import Z95
 
 # No clock drifts by half: such a rate is a fault upstream, and near -1 the output would stand still.
@@ -38,7 +38,6 @@ def next_publication(
     void_raw_ns: int,
     stale_raw_ns: int,
     slew_ppm: float,
-    interval_s: float,
     step: bool,
     host_instance: int,
     sequence: int,
@@ -51,7 +50,6 @@ def next_publication(
         bound: the hard bound, found at any instant.
         raw_ns: now, the new anchor; not before the previous anchor.
         slew_ppm: fastest correction, > 0, at most 100,000.
-        interval_s: expected time to the next publication, > 0: shortest correction.
         step: declare a discontinuity: begin a new epoch at the estimate itself.
 
     Raises:
@@ -71,7 +69,8 @@ def next_publication(
         theta = to_record(previous).utc_ns(raw_ns) - raw_ns
         epoch = previous.epoch
     remainder = target - theta
-    slewing_ns = math.ceil(max(interval_s * NS_PER_S, abs(remainder) / (slew_ppm * PPM)))
+    # At full rate, not spread over the interval to the next: then the output would always lag by half an interval.
+    slewing_ns = max(math.ceil(abs(remainder) / (slew_ppm * PPM)), 1)
     unsaid_s = ns_to_s(abs(estimate - target) + abs(remainder))
     grown_s = fused.sigma_growth * abs(age_s)
     return Publication(

@@ -44,7 +44,7 @@ def demo_config(servers: Sequence[str], models: Sequence[str], runtime_dir: Path
                 plugin=model,
                 step_s=0.5,
                 context=128,
-                min_context=32,
+                min_context=20,
                 horizon=32,
                 interval_s=0.5,
                 deadline_s=5.0,
