@@ -66,9 +66,9 @@ def test_plugins_that_fail_before_they_are_ready_end_in_the_state_of_the_table_a
         "crash_load": (loading + again, "was killed by signal 6"),
         "exit_load=1": (loading + again, "died (exit code 1)"),
         "oom_load": (loading + again, "MemoryError"),
-        "load_failed": (loading + again, "The weights' server did not answer."),
-        "weights_missing": (loading + broken, "There are no weights."),
-        "device_missing": (loading + broken, "There is no device cuda:0."),
+        "load_failed": (loading + again, "The weights' server did not answer"),
+        "weights_missing": (loading + broken, "There are no weights"),
+        "device_missing": (loading + broken, "There is no device cuda:0"),
     }
 
     async def scene() -> None:

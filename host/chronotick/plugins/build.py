@@ -26,6 +26,7 @@ from chronotick.plugins.environment import (
     marker_path,
     mend_command,
     python_of,
+    read_marker,
     sdk_version,
     write_marker,
 )
@@ -112,11 +113,13 @@ class Build:
         self._began = time.monotonic()
         self._free_before = shutil.disk_usage(manifest.folder).free
         self._step = "venv"
-        self._torch = ""
+        marker = read_marker(marker_path(manifest))
+        self._torch = marker.torch if marker is not None else ""
 
     def run(self) -> None:
         """All steps. The marker goes first and comes last."""
         manifest = self._manifest
+        self._torch = ""
         marker_path(manifest).unlink(missing_ok=True)
         self._make_venv()
         lock = lock_sha256(manifest.lock) if manifest.lock.is_file() else None

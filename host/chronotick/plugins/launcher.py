@@ -42,7 +42,7 @@ class Child:
 
     @property
     def last_words(self) -> str:
-        """The last line that it logged; "" for none."""
+        """The last line of its last complaint; "" for none."""
         return self._pump.last_lines[-1].splitlines()[-1] if self._pump.last_lines else ""
 
     def kill(self) -> None:

@@ -80,7 +80,8 @@ class LogPump:
         if not line:
             return
         level, text, extra = parse_line(line)
-        if level >= logging.INFO:
+        # Complaints, and what no logger wrote (an abort, a traceback): why it died, should it die now.
+        if level >= logging.WARNING or not extra:
             self.last_lines.append(text)
         now_s = self._loop.time()
         self._tokens = min(float(BURST_LINES), self._tokens + (now_s - self._filled_s) * LINES_PER_S)
@@ -99,7 +100,7 @@ class LogPump:
 
 
 def parse_line(line: str) -> tuple[int, str, dict[str, Any]]:
-    """Level, text and further fields of one line: a JSON log record, or plain text as a warning's worth of INFO."""
+    """Level, text and further fields of one line: a JSON log record, or plain text at INFO."""
     if line.startswith("{"):
         try:
             record = msgspec.json.decode(line, type=dict[str, Any])

@@ -282,7 +282,8 @@ class Plugin:
         if not outcome.known:
             return
         self._at = outcome.at
-        self._detail, self._mend = detail, mend
+        # Details are joined to longer sentences, which bring their own full stop.
+        self._detail, self._mend = detail.rstrip("."), mend
         self._enter(previous.state, event)
         for action in outcome.actions:
             self._actions[action](self)
