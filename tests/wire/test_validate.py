@@ -83,6 +83,10 @@ def test_a_request_outside_the_capabilities_is_refused(bad: ForecastRequest, cod
     assert (caught.value.code, caught.value.request_id) == (code, 4)
 
 
+def test_a_level_that_went_through_single_precision_is_the_same_level() -> None:
+    check_fits(REQUEST, msgspec.structs.replace(OFFERED, levels=(float(np.float32(0.1)), 0.5)))
+
+
 @pytest.mark.parametrize(
     "bad",
     [

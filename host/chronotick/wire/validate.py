@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from chronotick.errors import ProtocolError
 from chronotick.wire.codes import Code
 from chronotick.wire.messages import Capabilities, ForecastOk, ForecastRequest
+
+LEVEL_TOLERANCE: Final = 1e-6
 
 
 def check_levels(levels: Sequence[float]) -> None:
@@ -56,8 +59,8 @@ def check_fits(request: ForecastRequest, capabilities: Capabilities) -> None:
     if request.horizon > capabilities.horizon_max:
         message = f"A horizon of {request.horizon} points, expected at most {capabilities.horizon_max}."
         raise ProtocolError(Code.BAD_HORIZON, message, request_id=request.id)
-    if not set(request.levels).issubset(capabilities.levels):
-        missing = [level for level in request.levels if level not in capabilities.levels]
+    missing = _missing(request.levels, capabilities.levels)
+    if missing:
         message = f"Levels {missing} are not offered, only {list(capabilities.levels)}."
         raise ProtocolError(Code.BAD_LEVELS, message, request_id=request.id)
 
@@ -105,6 +108,13 @@ def check_answer(request: ForecastRequest, answer: ForecastOk) -> None:
     except ProtocolError as error:
         error.request_id = request.id
         raise
+
+
+def _missing(wanted: Sequence[float], offered: Sequence[float]) -> list[float]:
+    if set(wanted).issubset(offered):
+        return []
+    # Levels that went through single precision are still the same levels.
+    return [level for level in wanted if not any(abs(level - one) < LEVEL_TOLERANCE for one in offered)]
 
 
 def _check_window(request: ForecastRequest) -> None:
