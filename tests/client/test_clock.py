@@ -47,11 +47,12 @@ def test_now_is_what_the_host_publishes(host: Any, clock: Clock) -> None:
 
 
 def test_now_follows_each_publication(host: Any, clock: Clock) -> None:
-    """A new publication is seen by the next reading."""
+    """A new publication is seen by the next reading, or within nanoseconds where it would step back by them."""
     for theta in (THETA, THETA + 1000, THETA - 1000):
         made = host.publish(theta)
         reading = clock.now()
-        assert reading.utc_ns == pytest.approx(to_record(made).utc_ns(reading.raw_ns), abs=1)
+        assert reading[2].sequence == made.sequence
+        assert 0 <= reading.utc_ns - to_record(made).utc_ns(reading.raw_ns) < 500
 
 
 def test_unknown_raises_unless_asked_for(host: Any, clock: Clock) -> None:
@@ -159,10 +160,10 @@ def test_threads_share_a_clock(host: Any, clock: Clock) -> None:
     host.publish()
     stop = threading.Event()
     faults: list[str] = []
-    counts: list[int] = []
+    counts = [0] * 4
 
-    def read() -> None:
-        last, reads = 0, 0
+    def read(who: int) -> None:
+        last = 0
         while not stop.is_set():
             reading = clock.now()
             if reading.utc_ns < last:
@@ -170,23 +171,22 @@ def test_threads_share_a_clock(host: Any, clock: Clock) -> None:
             if not reading.earliest_ns <= reading.utc_ns <= reading.latest_ns:
                 faults.append(repr(reading))
             last = reading.utc_ns
-            reads += 1
-        counts.append(reads)
+            counts[who] += 1
 
-    threads = [threading.Thread(target=read) for _ in range(4)]
+    threads = [threading.Thread(target=read, args=(who,)) for who in range(4)]
     for thread in threads:
         thread.start()
-    ends = time.monotonic() + 1
+    ends = time.monotonic() + 30
     turn = 0
-    while time.monotonic() < ends:
+    while (turn < 200 or sum(counts) < 5000) and time.monotonic() < ends:
         turn += 1
         host.publish(THETA + (-1) ** turn * 300_000)
     stop.set()
     for thread in threads:
         thread.join()
     assert faults == []
-    assert turn > 20
-    assert min(counts) > 20
+    assert turn >= 200
+    assert min(counts) > 0
 
 
 def test_a_forked_child_reads_on(host: Any, clock: Clock) -> None:
