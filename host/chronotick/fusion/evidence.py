@@ -68,12 +68,13 @@ class Evidence:
         return self._d / self._zero if self._zero > 0 else 0.0
 
     def t(self, horizon_s: float) -> float:
-        """The mean saving in standard errors."""
-        if self._w <= 0:
+        """The mean saving in standard errors; 0 where there is one score only."""
+        spans = self.spans(horizon_s)
+        if spans <= 1.0:
             return 0.0
         mean = self._d / self._w
         spread = math.sqrt(max(self._dd / self._w - mean * mean, 1e-30))
-        return mean / spread * math.sqrt(self.spans(horizon_s))
+        return mean / spread * math.sqrt(spans)
 
     def ratio(self, limit: float) -> float:
         """Floor's loss over the candidate's, at most `limit`."""

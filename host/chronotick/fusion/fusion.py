@@ -107,7 +107,11 @@ class Fusion:
         self.state = state
 
     def on_forecast(self, forecast: Forecast) -> bool:
-        """Take in a validated forecast. False, and counted as refused, when its epoch or its span is over."""
+        """Take in a validated forecast.
+
+        False, and counted as refused, when its epoch or its span is over, or when it is absurd (`Gate.absurd`): then it
+        costs as a bad answer does.
+        """
         return self.on_candidate(ForecastCurve(forecast))
 
     def on_candidate(self, candidate: Candidate) -> bool:
@@ -115,6 +119,10 @@ class Fusion:
         state = self.state
         if state is None or candidate.epoch != state.epoch or candidate.end_raw_ns <= state.raw_ns:
             self._refused += 1
+            return False
+        if self.gate.absurd(candidate, state):
+            self._refused += 1
+            self.gate.penalise(candidate.name, state.raw_ns)
             return False
         self._made += 1
         self.gate.forgive(candidate.name)

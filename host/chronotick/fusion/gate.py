@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from chronotick.clock.state import ClockState
 from chronotick.clock.tuning import Tuning
 from chronotick.config.schema import FusionConfig
 from chronotick.fusion.candidate import Candidate
@@ -86,6 +87,15 @@ class Gate:
             return False
         long_s = self._tuning.long_context_s
         return horizon_s <= self._rules.hold_over_share * long_s or candidate.span_s >= long_s
+
+    def absurd(self, candidate: Candidate, state: ClockState) -> bool:
+        """Whether a curve leaves the floor's line, at any rung that it reaches, by more than the floor can be wrong."""
+        for rung, horizon_s in enumerate(self.horizons):
+            at_ns = state.raw_ns + s_to_ns(horizon_s)
+            limit_s = self._rules.absurd_sigma * state.sigma_s(at_ns)
+            if self.stands(candidate, rung, state.raw_ns) and not abs(candidate.correction_s(state, at_ns)) <= limit_s:
+                return True
+        return False
 
     def score(
         self,

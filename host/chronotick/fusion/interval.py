@@ -6,7 +6,6 @@ what the models have shown must not narrow the answer of a floor that stands alo
 """
 
 import math
-from collections import deque
 from collections.abc import Sequence
 from statistics import NormalDist
 
@@ -16,6 +15,9 @@ import numpy as np
 from chronotick.fusion.ladder import place
 from chronotick.fusion.rules import IntervalRules
 from chronotick.units import NS_PER_S
+
+# One error of more than five sigma says no more about sigma than one of five.
+_MOST_SQUARE = 25.0
 
 
 class Multipliers(msgspec.Struct, frozen=True):
@@ -38,9 +40,11 @@ class Track:
         self._rules = rules
         self._z = NormalDist().inv_cdf(0.5 + rules.level / 2)
         self._alpha = 1.0 - rules.level
-        self._scores: deque[float] = deque(maxlen=rules.window)
-        # (weight, weighted squared error over squared sigma), both of the same origins as the scores
-        self._squares: deque[tuple[float, float]] = deque(maxlen=rules.window)
+        # Rings of the latest scores, and of their squared errors over squared sigma with the weights of these.
+        self._scores = np.zeros(rules.window)
+        self._squares = np.zeros(rules.window)
+        self._weights = np.zeros(rules.window)
+        self._count = 0
         self._first_ns = 0
         self._last_ns = 0
         self.multiplier = rules.start * self._z
@@ -56,19 +60,21 @@ class Track:
         asked = 1.0 - rules.level
         moved = self._alpha + rules.gamma * (asked - (score > issued))
         self._alpha = min(max(moved, rules.alpha_low_share * asked), rules.alpha_high)
-        if not self._scores:
+        if not self._count:
             self._first_ns = origin_raw_ns
         self._last_ns = origin_raw_ns
-        self._scores.append(score)
-        weight = (sigma_s * sigma_s / total) ** 2
         realised = (error_s * error_s - variance_s2) / (sigma_s * sigma_s) if sigma_s > 0 else 1.0
-        self._squares.append((weight, weight * min(max(realised, 0.0), 25.0)))
+        at = self._count % rules.window
+        self._scores[at] = score
+        self._squares[at] = min(max(realised, 0.0), _MOST_SQUARE)
+        self._weights[at] = (sigma_s * sigma_s / total) ** 2
+        self._count += 1
         self._settle()
 
     def _settle(self) -> None:
-        rules, n = self._rules, len(self._scores)
+        rules, n = self._rules, min(self._count, self._rules.window)
         spans = min(n, (self._last_ns - self._first_ns) / NS_PER_S / self._horizon_s + 1.0)
-        scores = np.fromiter(self._scores, np.float64, n)
+        scores = self._scores[:n]
         if n >= rules.min_scores:
             rank = min(math.ceil((n + 1) * (1.0 - self._alpha)), n) - 1
             self.multiplier = float(np.partition(scores, rank)[rank])
@@ -78,12 +84,12 @@ class Track:
                 seen = max(self.multiplier, self._z * math.sqrt(float(np.mean(scores * scores))))
                 trust = spans * (1.0 - rules.level)
                 self.multiplier = trust * seen + (1.0 - trust) * max(seen, rules.start * self._z)
-        squares = np.array(self._squares)
-        weight = float(squares[:, 0].sum())
+        weight = float(self._weights[:n].sum())
         if weight > 0:
             counted = spans * weight / n
             # Two standard errors up, then diluted with "the floor is right": sigma narrows only as evidence grows.
-            upper = float(squares[:, 1].sum()) / weight * (1.0 + 2.0 * math.sqrt(2.0 / max(counted, 1.0)))
+            mean = float(self._weights[:n] @ self._squares[:n]) / weight
+            upper = mean * (1.0 + 2.0 * math.sqrt(2.0 / max(counted, 1.0)))
             ratio = (counted * upper + rules.prior_scores) / (counted + rules.prior_scores)
             self.shrink = min(max(math.sqrt(ratio), rules.least_shrink), 1.0)
 

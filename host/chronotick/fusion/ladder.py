@@ -21,7 +21,7 @@ def horizons_s(roles: Sequence[RoleConfig], tuning: Tuning) -> tuple[float, ...]
     first = min(role.step_s for role in enabled)
     last = max(role.step_s * role.horizon for role in enabled)
     # A rung nearly at the end is the end: two judges of one horizon would share the evidence.
-    doublings = max(0, math.ceil(math.log2(last / first) - 0.25))
+    doublings = max(0, math.ceil(math.log2(last / first) - 0.5))
     return (*(first * 2.0**k for k in range(doublings)), last)
 
 

@@ -23,6 +23,8 @@ class GateRules(msgspec.Struct, frozen=True):
             context count, and speak (5 h of 30 h).
         reach_share: a candidate stands at a horizon when its curve reaches over this share of it.
         strikes: bad answers in a row that close a candidate.
+        absurd_sigma: a curve that leaves the floor by more than this many of its sigma, at any rung, is no answer: the
+            floor's sigma was seen to be 2 to 5 times too wide where a model had something to say, never too narrow.
         watch_limit: summed evidence of single fixes against an open candidate that closes it at once, in nats.
         watch_slack: taken off that sum at each fix, in nats: a candidate as good as the floor is not shut by chance.
         watch_clip: most that one fix can add to it, in nats: two fixes are always needed.
@@ -41,9 +43,10 @@ class GateRules(msgspec.Struct, frozen=True):
     hold_over_share: float = 1 / 6
     reach_share: float = 0.75
     strikes: int = 3
-    watch_limit: float = 4.0
+    absurd_sigma: float = 10.0
+    watch_limit: float = 3.0
     watch_slack: float = 0.25
-    watch_clip: float = 3.0
+    watch_clip: float = 2.5
 
 
 class IntervalRules(msgspec.Struct, frozen=True):

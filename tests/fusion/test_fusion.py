@@ -1,0 +1,159 @@
+"""The stage as one object: what it takes in, what it refuses, and that reading changes nothing."""
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import pytest
+
+from chronotick.clock.floor import FloorUpdate, Verdict
+from chronotick.clock.measurement import Measurement
+from chronotick.clock.state import ClockState
+from chronotick.clock.tuning import Tuning
+from chronotick.config.schema import FusionConfig, RoleConfig
+from chronotick.forecast import Refusal
+from chronotick.fusion import Fusion
+
+S = 10**9
+RAW0_NS = 1_000 * S
+THETA0_NS = 1_700_000_000 * S
+ROLE = RoleConfig(name="test", plugin="chronos", step_s=64.0, horizon=64)
+
+
+def updated(state: ClockState, theta_ns: int | None = None) -> FloorUpdate:
+    """The update by one fix that left the floor in `state`."""
+    measured = state.theta_ns if theta_ns is None else theta_ns
+    one = Measurement(raw_ns=state.raw_ns, theta_ns=measured, variance=1e-12, server="a", excess_s=0.0)
+    return FloorUpdate(state=state, verdict=Verdict.USED, measurements=(one,))
+
+
+@pytest.fixture
+def fusion() -> Fusion:
+    return Fusion(Tuning(), FusionConfig(), [ROLE])
+
+
+def train(fusion: Fusion, state: Callable, forecast: Callable, *, fixes: int = 100) -> ClockState:
+    """A floor whose rate lags a bending clock, and forecasts that know the bend: they open at the short rungs."""
+    bend = 2e-11
+    now = state()
+    for i in range(fixes):
+        t = 64.0 * i
+        theta_s = 0.5 * bend * t * t
+        now = state(
+            RAW0_NS + round(t * S), theta_ns=THETA0_NS + round(theta_s * S), rate=bend * (t - 300.0), noise_s=1e-8
+        )
+        fusion.on_update(updated(now))
+        rate = bend * (t + 64.0 * np.arange(65))
+        fusion.on_forecast(forecast(rate, origin_raw_ns=now.raw_ns))
+    return now
+
+
+def test_before_the_first_fix_there_is_no_estimate(fusion: Fusion, state: Callable) -> None:
+    """None, not an error, and no explanation either; nor with a state that knows nothing."""
+    assert fusion.estimate(0, 1) is None
+    assert fusion.explain() == ()
+    fusion.on_update(FloorUpdate(state=None, verdict=Verdict.REFUSED))
+    fusion.restart(state(fixes=0))
+    assert fusion.estimate(RAW0_NS, RAW0_NS + S) is None
+
+
+def test_a_candidate_that_earned_it_is_used(fusion: Fusion, state: Callable, forecast: Callable) -> None:
+    """Forecasts that know the bend open, get weight, and are counted as used when an answer rests on them."""
+    now = train(fusion, state, forecast)
+    raw = now.raw_ns + 64 * S
+    fused = fusion.estimate(raw, raw + S)
+    assert fused is not None
+    assert dict(fused.weights)["chronos"] > 0.5
+    bend_s = 2e-11 * 64.0 * (300.0 + 32.0)
+    assert (fused.theta_ns - fused.floor_theta_ns) / S == pytest.approx(bend_s, rel=0.3)
+    assert fusion.counts == msgspec.structs.replace(fusion.counts, made=100, used=1, refused=0)
+
+
+def test_reading_changes_no_answer(fusion: Fusion, state: Callable, forecast: Callable) -> None:
+    """A thousand reads later the same question has the same answer."""
+    now = train(fusion, state, forecast, fixes=80)
+    raw = now.raw_ns + 100 * S
+    first = fusion.estimate(raw, raw + S)
+    for i in range(1000):
+        fusion.estimate(raw + i * S, raw + (i + 1) * S)
+    assert fusion.estimate(raw, raw + S) == first
+
+
+def test_forecasts_of_another_epoch_or_of_the_past_are_refused(
+    fusion: Fusion, state: Callable, forecast: Callable
+) -> None:
+    """They are counted and nothing else happens."""
+    fusion.on_update(updated(state(RAW0_NS + 10_000 * S)))
+    assert not fusion.on_forecast(forecast(np.zeros(65), epoch=2, origin_raw_ns=RAW0_NS + 10_000 * S))
+    assert not fusion.on_forecast(forecast(np.zeros(65), origin_raw_ns=RAW0_NS))
+    assert (fusion.counts.made, fusion.counts.refused) == (0, 2)
+
+
+def test_a_new_epoch_silences_every_forecast_at_once(fusion: Fusion, state: Callable, forecast: Callable) -> None:
+    """After a discontinuity the floor stands alone until new forecasts come; what was learned stays."""
+    now = train(fusion, state, forecast)
+    fusion.on_update(updated(state(now.raw_ns + 64 * S, epoch=2)))
+    raw = now.raw_ns + 128 * S
+    fused = fusion.estimate(raw, raw + S)
+    assert fused is not None
+    assert fused.weights == (("floor", 1.0),)
+    assert any(one.open for one in fusion.explain())
+
+
+def test_a_restart_without_a_fix_silences_them_too(fusion: Fusion, state: Callable, forecast: Callable) -> None:
+    """The pipeline hands over what the floor says after a suspend."""
+    now = train(fusion, state, forecast)
+    fusion.restart(msgspec.structs.replace(now, fixes=0, epoch=2))
+    assert fusion.estimate(now.raw_ns + S, now.raw_ns + 2 * S) is None
+
+
+def test_bad_answers_cost_weight_and_are_counted(fusion: Fusion, state: Callable, forecast: Callable) -> None:
+    """Three in a row and the model is silent, although its last good forecast is still about the future."""
+    now = train(fusion, state, forecast)
+    raw = now.raw_ns + 64 * S
+    weights = []
+    for _ in range(4):
+        fused = fusion.estimate(raw, raw + S)
+        assert fused is not None
+        weights.append(dict(fused.weights).get("chronos", 0.0))
+        fusion.on_bad(Refusal(model="chronos", roles=("test",), code="bad_output", reason="NaN."))
+    assert weights[0] > weights[1] > weights[2] > weights[3] == 0.0
+    assert fusion.counts.refused == 4
+
+
+def test_switched_off_it_is_the_floor(state: Callable, forecast: Callable) -> None:
+    """`fusion.enabled: false` leaves the floor, whatever the models say."""
+    off = Fusion(Tuning(), FusionConfig(enabled=False), [ROLE])
+    now = train(off, state, forecast)
+    raw = now.raw_ns + 64 * S
+    fused = off.estimate(raw, raw + S)
+    assert fused is not None
+    assert fused.theta_ns == fused.floor_theta_ns
+    assert fused.weights == (("floor", 1.0),)
+
+
+def test_a_held_fix_changes_nothing(fusion: Fusion, state: Callable, forecast: Callable) -> None:
+    """When the floor holds a fix back, so does fusion."""
+    now = train(fusion, state, forecast, fixes=80)
+    raw = now.raw_ns + 64 * S
+    first = fusion.estimate(raw, raw + S)
+    fusion.on_update(FloorUpdate(state=now, verdict=Verdict.HELD))
+    assert fusion.estimate(raw, raw + S) == first
+
+
+def test_without_roles_the_floor_s_interval_is_calibrated(state: Callable) -> None:
+    """A floor that claims ten times its error gets an interval that fits, with no model anywhere."""
+    fusion = Fusion(Tuning(), FusionConfig(), [])
+    rng = np.random.default_rng(1)
+    now = state()
+    for i in range(400):
+        truth_ns = THETA0_NS
+        floor_ns = truth_ns + round(1e3 * rng.standard_normal())
+        now = state(RAW0_NS + 16 * i * S, theta_ns=floor_ns, noise_s=1e-7)
+        fusion.on_update(updated(now, truth_ns + round(100 * rng.standard_normal())))
+    raw = now.raw_ns + 75 * S
+    fused = fusion.estimate(raw, raw + S)
+    assert fused is not None
+    assert fused.floor_sigma_s == pytest.approx(1e-5, rel=0.01)
+    assert fused.half_width_95_s == pytest.approx(2e-6, rel=0.3)
+    assert fused.sigma_s == fused.floor_sigma_s

@@ -1,0 +1,248 @@
+"""The gate: opens on evidence, closes on harm, and can say why."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from chronotick.clock.tuning import Tuning
+from chronotick.config.schema import FusionConfig
+from chronotick.forecast import Forecast
+from chronotick.fusion import ForecastCurve, Gate, GateRules
+from chronotick.fusion.evidence import Evidence
+
+S = 10**9
+RAW0_NS = 1_000 * S
+LADDER = (64.0, 256.0, 1024.0, 4096.0)
+
+
+def make_gate(tuning: Tuning | None = None, rules: GateRules | None = None) -> Gate:
+    return Gate(LADDER, tuning or Tuning(), FusionConfig(), rules)
+
+
+def feed(
+    gate: Gate,
+    floor: np.ndarray,
+    mine: np.ndarray,
+    *,
+    rung: int = 0,
+    spacing_s: float = 64.0,
+    start_s: float = 0.0,
+    noise_s: float = 0.0,
+    v: float = 0.0,
+    name: str = "m/test",
+) -> list[bool]:
+    """Score paired errors and return whether the candidate was open after each."""
+    states = []
+    for i, (a, b) in enumerate(zip(floor, mine, strict=True)):
+        origin = RAW0_NS + round((start_s + i * spacing_s) * S)
+        now = origin + round((LADDER[rung] + 600.0) * S)
+        gate.score(rung, origin, float(a), {name: float(b)}, variance_s2=v, noise_s=noise_s, now_raw_ns=now)
+        states.append(gate.is_open(name, rung))
+    return states
+
+
+@pytest.fixture
+def curve(forecast: Callable[..., Forecast]) -> Callable[..., ForecastCurve]:
+    def make(model: str = "m", points: int = 65, span_s: float = 1e6) -> ForecastCurve:
+        return ForecastCurve(forecast(np.zeros(points), model=model, span_s=span_s))
+
+    return make
+
+
+def test_a_clearly_better_candidate_opens_within_a_few_independent_scores() -> None:
+    """Half the floor's error opens it after less than twenty origins, and not before the sixth."""
+    rng = np.random.default_rng(1)
+    floor = 1e-5 * rng.standard_normal(40)
+    states = feed(make_gate(), floor, 0.5 * floor)
+    assert not any(states[:5])
+    assert all(states[20:])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_candidate_without_skill_does_little_harm(seed: int) -> None:
+    """One that adds noise of its own is hardly ever open."""
+    rng = np.random.default_rng(seed)
+    floor = 1e-5 * rng.standard_normal(400)
+    states = feed(make_gate(), floor, floor + 5e-6 * rng.standard_normal(400))
+    assert np.mean(states) < 0.1
+
+
+def test_equal_errors_never_open() -> None:
+    """A candidate that says what the floor says has nothing to add."""
+    floor = 1e-5 * np.random.default_rng(1).standard_normal(100)
+    assert not any(feed(make_gate(), floor, floor))
+
+
+def test_exact_zeros_are_no_division_by_zero() -> None:
+    """A perfect floor on a perfect simulation is a floor with no competition."""
+    assert not any(feed(make_gate(), np.zeros(50), np.zeros(50)))
+
+
+def test_it_closes_when_the_gain_is_gone() -> None:
+    """A candidate that turns bad closes; the evidence of its good days fades."""
+    rng = np.random.default_rng(2)
+    gate = make_gate()
+    floor = 1e-5 * rng.standard_normal(100)
+    assert feed(gate, floor, 0.5 * floor)[-1]
+    later = 1e-5 * rng.standard_normal(100)
+    states = feed(gate, later, 2.0 * later, start_s=6400.0)
+    assert not states[60]
+
+
+def test_overlapping_origins_are_not_many_witnesses() -> None:
+    """Two hundred origins within a tenth of the horizon do not open what two hundred horizons would."""
+    floor = np.full(200, 1e-5)
+    assert not any(feed(make_gate(), floor, 0.5 * floor, rung=3, spacing_s=2.0))
+    evidence = Evidence(1e9)
+    for i in range(201):
+        evidence.add(RAW0_NS + i * 10 * S, 1.0, 0.5, 1.0)
+    assert evidence.spans(1000.0) == pytest.approx(3.0)
+    assert evidence.spans(1.0) == pytest.approx(201.0)
+
+
+def test_long_horizons_on_noisy_paths_ask_for_more_certainty() -> None:
+    """From an hour on, where one fix is noisier than the floor's error, t above 2 is asked for instead of 1.5."""
+    outcomes = {}
+    for noise_s in (1e-9, 1e-2):
+        gate = make_gate()
+        floor = np.full(12, 1e-4)
+        mine = np.where(np.arange(12) % 2, 0.2e-4, 1.17e-4)
+        outcomes[noise_s] = any(feed(gate, floor, mine, rung=3, spacing_s=4096.0, noise_s=noise_s))
+        t = [one.t for one in gate.explain([], RAW0_NS) if one.horizon_s == 4096.0]
+        assert 1.5 < t[0] < 2.0
+    assert outcomes == {1e-9: True, 1e-2: False}
+
+
+def test_a_noisy_target_counts_less() -> None:
+    """Scores whose target is mostly noise carry little weight: they do not make the minimum."""
+    floor = 1e-5 * np.random.default_rng(1).standard_normal(30)
+    assert not any(feed(make_gate(), floor, 0.5 * floor, v=1e-8))
+
+
+def test_weights_sum_to_one_and_favour_the_better(curve: Callable) -> None:
+    """Loss ratios to the eighth power over the floor and the open candidates; the closed have none."""
+    gate = make_gate()
+    floor = 1e-5 * np.random.default_rng(1).standard_normal(60)
+    for name, share in (("good/test", 0.8), ("better/test", 0.6), ("bad/test", 1.2)):
+        feed(gate, floor, share * floor, name=name)
+    weights = gate.weights(64.0, [curve("good"), curve("better"), curve("bad")], RAW0_NS)
+    assert sum(weights.values()) == pytest.approx(1.0)
+    assert weights["better/test"] > weights["good/test"] > weights["floor"] > 0
+    assert "bad/test" not in weights
+
+
+def test_between_two_rungs_weights_are_between_theirs(curve: Callable) -> None:
+    """Open at 64 s and closed at 256 s, the weight falls from one to the other, and holds below the first."""
+    gate = make_gate()
+    floor = 1e-5 * np.random.default_rng(1).standard_normal(60)
+    feed(gate, floor, 0.7 * floor)
+    shares = [gate.weights(h, [curve()], RAW0_NS).get("m/test", 0.0) for h in (1.0, 64.0, 100.0, 200.0, 256.0, 1000.0)]
+    assert shares[0] == shares[1] > shares[2] > shares[3] > shares[4] == shares[5] == 0.0
+
+
+def test_a_candidate_speaks_only_as_far_as_it_reaches(curve: Callable) -> None:
+    """A curve stands at a rung that it covers for three quarters, not beyond; nor one made after the origin."""
+    gate = make_gate()
+    short = curve(points=5)
+    assert [gate.stands(short, rung, RAW0_NS) for rung in range(4)] == [True, True, False, False]
+    assert not gate.stands(short, 0, RAW0_NS - 1)
+
+
+def test_hold_over_is_judged_on_long_contexts_only(curve: Callable) -> None:
+    """Beyond five hours a forecast must have seen thirty hours."""
+    gate = Gate((3600.0, 21_600.0), Tuning(), FusionConfig())
+    points = 400
+    assert gate.stands(curve(points=points, span_s=20 * 3600.0), 0, RAW0_NS)
+    assert not gate.stands(curve(points=points, span_s=20 * 3600.0), 1, RAW0_NS)
+    assert gate.stands(curve(points=points, span_s=31 * 3600.0), 1, RAW0_NS)
+
+
+@pytest.fixture
+def opened() -> Gate:
+    """A gate with one candidate open at the first two rungs."""
+    gate = make_gate()
+    floor = 1e-5 * np.random.default_rng(1).standard_normal(60)
+    for rung in (0, 1):
+        assert feed(gate, floor, 0.5 * floor, rung=rung, spacing_s=LADDER[rung])[-1]
+    return gate
+
+
+def test_bad_answers_halve_the_weight_and_the_third_closes(opened: Gate, curve: Callable) -> None:
+    """Each costs at once; a good answer in between ends the row."""
+    now = RAW0_NS + 100_000 * S
+    odds = []
+    for _ in range(3):
+        weights = opened.weights(64.0, [curve()], RAW0_NS)
+        odds.append(weights.get("m/test", 0.0) / weights["floor"])
+        opened.penalise("m/test", now)
+    assert odds[1] == pytest.approx(odds[0] / 2)
+    assert odds[2] == pytest.approx(odds[0] / 4)
+    assert opened.weights(64.0, [curve()], RAW0_NS) == {"floor": 1.0}
+
+
+def test_a_good_answer_ends_a_row_of_bad_ones(opened: Gate) -> None:
+    """Two, a good one, and two more do not close."""
+    for _ in range(2):
+        opened.penalise("m/test", RAW0_NS)
+        opened.penalise("m/test", RAW0_NS)
+        opened.forgive("m/test")
+    assert opened.is_open("m/test", 0)
+
+
+def test_fixes_that_speak_against_a_candidate_close_it_within_three(opened: Gate) -> None:
+    """Three nats a fix, and it is shut at all rungs after the second."""
+    opened.watch(0, "m/test", 100.0, RAW0_NS)
+    assert opened.is_open("m/test", 0)
+    opened.watch(0, "m/test", 100.0, RAW0_NS)
+    assert not any(opened.is_open("m/test", rung) for rung in range(4))
+
+
+def test_a_candidate_as_good_as_the_floor_is_not_shut_by_chance(opened: Gate) -> None:
+    """A thousand fixes that speak a little for and against it leave it open."""
+    for nats in 0.5 * np.random.default_rng(1).standard_normal(1000):
+        opened.watch(0, "m/test", float(nats), RAW0_NS)
+    assert opened.is_open("m/test", 0)
+
+
+def test_where_it_was_never_open_a_fix_says_nothing_new(opened: Gate) -> None:
+    """Bad at a rung where it has no say, it keeps what it earned at another."""
+    for _ in range(10):
+        opened.watch(3, "m/test", 3.0, RAW0_NS)
+    assert opened.is_open("m/test", 0)
+
+
+def test_who_was_shut_stays_so_until_its_latest_forecasts_are_scored(opened: Gate) -> None:
+    """However good the old evidence: nothing opens before a horizon and the lag have passed."""
+    start_s = 60 * 64.0
+    last_raw = RAW0_NS + round((start_s + 664.0) * S)
+    for _ in range(3):
+        opened.penalise("m/test", last_raw)
+    floor = 1e-5 * np.random.default_rng(9).standard_normal(30)
+    states = feed(opened, floor, 0.5 * floor, start_s=start_s)
+    assert not any(states[:10])
+    assert states[-1]
+
+
+def test_memory_is_bounded(opened: Gate) -> None:
+    """A hundred candidates' names do not all stay."""
+    for i in range(100):
+        feed(opened, np.ones(1), np.ones(1), name=f"m{i}/test")
+    assert len({one.candidate for one in opened.explain([], RAW0_NS)}) <= 64
+
+
+def test_every_verdict_has_its_reason(opened: Gate, curve: Callable) -> None:
+    """Open, closed for lack of scores, of gain, of certainty, or shut: one sentence each."""
+    floor = 1e-5 * np.random.default_rng(1).standard_normal(60)
+    feed(opened, floor, floor * 1.1, rung=2)
+
+    def reason(rung: int) -> str:
+        (one,) = [e for e in opened.explain([curve()], RAW0_NS) if e.horizon_s == LADDER[rung]]
+        return one.reason
+
+    assert "of the weight" in reason(0)
+    assert "is asked for" in reason(2)
+    assert "Too few forecasts" in reason(3)
+    for _ in range(3):
+        opened.penalise("m/test", RAW0_NS)
+    assert "shut" in reason(0)
