@@ -218,7 +218,6 @@ class App:
             fix_raw_ns=self._condition.fix_raw_ns,
             void_raw_ns=self._condition.void_raw_ns,
             epoch=state.epoch,
-            raw_ns=raw_ns,
         )
         self._weights = dict(fused.weights)
         self._follow_status(status)
@@ -227,7 +226,7 @@ class App:
             "snapshot",
             self._utc_ns(),
             {
-                "raw_ns": raw_ns,
+                "raw_ns": self._publisher.current.raw_ns,
                 "theta_ns": self._publisher.current.theta_ns,
                 "status": str(status),
                 "weights": self._weights,

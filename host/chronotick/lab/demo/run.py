@@ -124,7 +124,7 @@ async def _show(
                     )
                 elif elapsed - said >= PLAIN_S:
                     said = elapsed
-                    console.print(view.line(status, scored, elapsed, seconds, outage), highlight=False)
+                    console.print(view.line(status, scored, elapsed, seconds, outage), highlight=False, soft_wrap=True)
                 await asyncio.sleep(LOOK_S)
     finally:
         connection.close()
