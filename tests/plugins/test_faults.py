@@ -106,8 +106,7 @@ def test_ready_plugins_that_fail_give_one_prompt_refusal_and_take_the_way_of_the
         "mute": ("deadline_exceeded", suspect + again),
         # Late or lost: suspect, and then trusted again.
         "slow=1.5": ("deadline_exceeded", [State.SUSPECT, State.READY]),
-        "patient=5": ("deadline_exceeded", [State.SUSPECT, State.READY]),
-        "late=0.2": ("deadline_exceeded", [State.SUSPECT, State.READY]),
+        "late=0.5": ("deadline_exceeded", [State.SUSPECT, State.READY]),
         "garbage": ("deadline_exceeded", [State.SUSPECT, State.READY]),
         # Bad output is refused, whoever notices it.
         "nan": ("bad_output", []),
@@ -130,7 +129,9 @@ def test_ready_plugins_that_fail_give_one_prompt_refusal_and_take_the_way_of_the
             for manifest, (fault, (code, path)) in zip(manifests, expected.items(), strict=True):
                 if path:
                     await h.reaches(manifest.name, path[-1], times=2 if path[-1] is State.READY else 1)
-                assert h.path(manifest.name)[4:] == path, fault
+                # A heartbeat may notice the lost connection before the end of the process is known.
+                noticed = [State.SUSPECT, *path] if code == "plugin_died" else path
+                assert h.path(manifest.name)[4:] in (path, noticed), fault
                 assert h.view(manifest.name).refused == {code: 1}
                 assert h.view(manifest.name).served == 0
 
