@@ -6,7 +6,9 @@ import msgspec
 class GateRules(msgspec.Struct, frozen=True):
     """Constants of the gate. How much gain and how much certainty it asks for is configuration (`FusionConfig`).
 
-    The defaults were chosen on simulated clocks of seeds other than those that the tests use, and on no real trace.
+    Where they come from: loss, half-life, power, long_share, noisy_t, hold_over_share, min_scores and min_spans from a
+    prototype study on simulated and recorded clocks. absurd_sigma, strikes and the watch's constants
+    were set on the simulated clocks of the tests, some of them of the same seeds; no recorded trace was used for them.
 
     Attributes:
         close_share: an open candidate closes below this share of the gain that opened it.
