@@ -91,10 +91,9 @@ class Pipeline:
         fix, update = step.fix, self.floor.update(step.fix)
         hard = self.hard.update(fix)
         self.last_fix = fix
-        for one in update.measurements:
-            assert update.state is not None
-            self.history.append(one.raw_ns, one.theta_ns, one.variance, update.state.epoch)
         self.fusion.on_update(update)
+        if update.state is not None:
+            self.history.take(update.measurements, update.state.epoch)
         return Taken(step.selection, fix, update, hard)
 
     def due(self, mono_now_ns: int, ready: frozenset[str]) -> tuple[Request, ...]:
@@ -144,7 +143,8 @@ class Pipeline:
     def disrupt(self, raw_ns: int, kind: Kind) -> None:
         """The time base was disturbed: a new epoch, and nothing of before binds what comes."""
         self._void_before_ns = raw_ns
-        self.floor.restart(raw_ns, kind)
+        if (state := self.floor.restart(raw_ns, kind)) is not None:
+            self.fusion.restart(state)
         self.hard.restart()
         self.schedule.forget()
         self.associations = self.associations.restarted()

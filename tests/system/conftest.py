@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from chronotick.client import Clock, Status
+from chronotick.client.connection import Connection
 from chronotick.config.schema import Config
 from chronotick.errors import ClockError
 from chronotick.lab.demo import setting
@@ -23,8 +25,10 @@ from chronotick.lab.presets import lan
 from chronotick.lab.scenario import Scenario
 from chronotick.lab.spawn import spawned
 from chronotick.wire import runtime_dir
+from chronotick.wire.sockets import ipc_endpoint
 
 PATIENCE_S = 30.0
+FAKES = Path(__file__).resolve().parents[1] / "fakes"
 
 
 def until(said: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
@@ -52,6 +56,7 @@ class Host:
                 [sys.executable, "-m", "chronotick.cli", "run", "--config", str(self.file)],
                 stdin=subprocess.DEVNULL,
                 stderr=sink,
+                env={**os.environ, "CHRONOTICK_PLUGIN_PATH": str(FAKES)},
             )
 
     def stop(self, number: int = signal.SIGTERM) -> int:
@@ -68,6 +73,23 @@ class Host:
             return clock.now(allow_unknown=True).status
         except ClockError:
             return None
+
+    def sections(self) -> dict[str, Any]:
+        """The host's status, by section."""
+        connection = Connection(ipc_endpoint(self.directory.client), 5.0)
+        try:
+            sections: dict[str, Any] = connection.request("status_query")["sections"]
+        finally:
+            connection.close()
+        return sections
+
+    def plugin(self, name: str) -> dict[str, Any]:
+        """One plugin's row of the status; empty while there is none."""
+        try:
+            rows = self.sections().get("plugins", [])
+        except ClockError:
+            return {}
+        return next((row for row in rows if row["name"] == name), {})
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

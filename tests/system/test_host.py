@@ -1,5 +1,6 @@
 """The host process as a whole, on real packets."""
 
+import itertools
 import json
 import signal
 import socket
@@ -31,7 +32,7 @@ def test_readings_hold_true_time_and_the_commands_tell_it(make_host: MakeHost, l
         until(lambda: host.status(clock) is Status.SYNCHRONISED, "synchronised")
         readings = [clock.now() for _ in range(200)]
     assert all(r.earliest_ns <= truth.utc_ns(r.raw_ns) <= r.latest_ns for r in readings)
-    assert all(later.utc_ns >= earlier.utc_ns for earlier, later in zip(readings, readings[1:], strict=False))
+    assert all(later.utc_ns >= earlier.utc_ns for earlier, later in itertools.pairwise(readings))
 
     done = host.command("now", "--json")
     assert done.returncode == 0, done.stderr
