@@ -29,7 +29,7 @@ ACCEPTED_POINTS = 8192
 CONTEXT_MIN = 8
 BATCH_MAX = 64
 # What the checkpoint in the package must hash to: a damaged or foreign file must not be called the project's own.
-EMBEDDED_SHA256 = "3f9f10aaa26af0eec012fa946d8d2e3a60a0c2a22eb243dd6e6264885e3b7c99"
+EMBEDDED_SHA256 = "e281517dbff6e7dbeb37a1fc3e158de9795bae4c2f4dbc80f60f138c1b558475"
 
 
 class ChronosForecaster:
