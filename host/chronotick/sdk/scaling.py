@@ -1,4 +1,4 @@
-"""Bring windows to mean 0 and deviation 1 in double precision, for models that would lose small numbers otherwise."""
+"""Bring windows to mean 0 and deviation 1 in double precision, and close their gaps, for models that need either."""
 
 from typing import Final
 
@@ -39,3 +39,23 @@ def standardise(windows: NDArray[np.float64]) -> Scaled:
     size = np.abs(filled).max(axis=-1, keepdims=True)
     scale = np.where(spread > _ROUNDING * size, spread, 1.0)
     return Scaled((windows - mean) / scale, mean, scale)
+
+
+def fill_gaps(windows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Close gaps on the straight line between their neighbours, and at the end by the last value.
+
+    A gap at the beginning stays, since nothing is known there: each model has its own way to be told of a short window.
+
+    Args:
+        windows: float64, shape (k, n); no window is all gap.
+    """
+    seen = np.isfinite(windows)
+    if seen.all():
+        return windows
+    filled = windows.copy()
+    at = np.arange(windows.shape[1])
+    for row, there in zip(filled, seen, strict=True):
+        known = at[there]
+        gap = ~there & (at > known[0])
+        row[gap] = np.interp(at[gap], known, row[known])
+    return filled

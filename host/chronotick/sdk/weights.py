@@ -21,8 +21,11 @@ _FILES: Final = ("config.json", "*.safetensors", "*.safetensors.index.json")
 _MEND: Final = "Set path to a folder with config.json and *.safetensors; with a network, check repo and revision."
 
 
-def locate(settings: ModelSettings) -> tuple[Path, str]:
+def locate(settings: ModelSettings, *, config: bool = True) -> tuple[Path, str]:
     """The folder with the weights, and the commit they are of ("" for a local folder).
+
+    Args:
+        config: a config.json must be there, too.
 
     Raises:
         WeightsMissing: they are not here and can not be fetched.
@@ -30,10 +33,10 @@ def locate(settings: ModelSettings) -> tuple[Path, str]:
     if settings.folder is not None:
         folder, commit = settings.folder, ""
     else:
-        folder, commit = _from_hub(settings.repo, settings.revision or None)
+        folder, commit = _from_hub(settings.repo, settings.revision or None, config)
     if not folder.is_dir():
         raise WeightsMissing(f"There is no folder {folder}.", mend=_MEND)
-    if not (folder / "config.json").is_file():
+    if config and not (folder / "config.json").is_file():
         raise WeightsMissing(f"{folder} has no config.json.", mend=_MEND)
     if not files(folder):
         raise WeightsMissing(f"{folder} has no *.safetensors; weights in pickle files are never loaded.", mend=_MEND)
@@ -111,7 +114,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _from_hub(repo: str, revision: str | None) -> tuple[Path, str]:
+def _from_hub(repo: str, revision: str | None, config: bool) -> tuple[Path, str]:
     """A snapshot from the hub's cache on this machine, else from the hub."""
     # By name: the host's own environment, where this module is checked and tested, has no hub library.
     hub = importlib.import_module("huggingface_hub")
@@ -119,7 +122,7 @@ def _from_hub(repo: str, revision: str | None) -> tuple[Path, str]:
     wanted = f"{repo} at {revision}" if revision else repo
     try:
         found = hub.snapshot_download(repo, revision=revision, allow_patterns=list(_FILES), local_files_only=True)
-        if files(Path(found)) and (Path(found) / "config.json").is_file():
+        if files(Path(found)) and (not config or (Path(found) / "config.json").is_file()):
             return Path(found), Path(found).name
     except errors.HFValidationError as error:
         raise WeightsMissing(f"{repo!r} is no name of a hub repository: {error}", mend=_MEND) from error
