@@ -102,6 +102,7 @@ async def _show(
     connection = Connection(ipc_endpoint(directory.client), 2.0)
     status: dict[str, Any] | None = None
     first_forecast_s: float | None = None
+    trusted: dict[str, dict[str, float]] = {}
     said = 0.0
     try:
         with (
@@ -116,6 +117,8 @@ async def _show(
                     console.print(f"chronotick: {error}", highlight=False)
                 if status is not None and first_forecast_s is None and status["forecasts"]["made"]:
                     first_forecast_s = round(elapsed, 1)
+                if status is not None:
+                    summary.note_trust(trusted, status["forecasts"]["candidates"])
                 scored = await asyncio.to_thread(score, tuple(watcher.samples))
                 outage = truth.outage(time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW))
                 if isinstance(screen, Live):
@@ -129,7 +132,7 @@ async def _show(
     finally:
         connection.close()
     watcher.stop()
-    return summary.document(score(watcher.samples), status, first_forecast_s, watcher.unknown)
+    return summary.document(score(watcher.samples), status, first_forecast_s, trusted, watcher.unknown)
 
 
 def _status(connection: Connection) -> dict[str, Any]:

@@ -47,14 +47,14 @@ def score(samples: Sequence[Sample]) -> dict[str, Any]:
 
     Returns:
         samples; mae_us, p95_us, max_us: {method: value}; hard_coverage, coverage_95: share of samples whose interval
-        holds true time; hard_width_us, width_95_us: medians; synchronised and holdover: {samples, mae_us}.
+        holds true time; hard_width_us, width_95_us: medians; synchronised and holdover: {samples, mae_us, coverage_95}.
     """
     if not samples:
         return {"samples": 0}
     errors = np.abs(np.array([one.errors_us() for one in samples]))
     apart = np.array([one.holdover for one in samples])
     hard = [one.earliest_ns <= one.true_ns <= one.latest_ns for one in samples]
-    soft = [one.low_95_ns <= one.true_ns <= one.high_95_ns for one in samples]
+    soft = np.array([one.low_95_ns <= one.true_ns <= one.high_95_ns for one in samples])
     return {
         "samples": len(samples),
         "mae_us": _by_method(errors.mean(axis=0)),
@@ -64,8 +64,8 @@ def score(samples: Sequence[Sample]) -> dict[str, Any]:
         "coverage_95": float(np.mean(soft)),
         "hard_width_us": float(np.median([one.latest_ns - one.earliest_ns for one in samples])) / 1e3,
         "width_95_us": float(np.median([one.high_95_ns - one.low_95_ns for one in samples])) / 1e3,
-        "synchronised": _part(errors[~apart]),
-        "holdover": _part(errors[apart]),
+        "synchronised": _part(errors[~apart], soft[~apart]),
+        "holdover": _part(errors[apart], soft[apart]),
     }
 
 
@@ -73,7 +73,11 @@ def _by_method(values: NDArray[np.float64]) -> dict[str, float]:
     return {method: round(float(value), 3) for method, value in zip(METHODS, values, strict=True)}
 
 
-def _part(errors: NDArray[np.float64]) -> dict[str, Any]:
+def _part(errors: NDArray[np.float64], soft: NDArray[np.bool_]) -> dict[str, Any]:
     if not len(errors):
-        return {"samples": 0, "mae_us": None}
-    return {"samples": len(errors), "mae_us": _by_method(errors.mean(axis=0))}
+        return {"samples": 0, "mae_us": None, "coverage_95": None}
+    return {
+        "samples": len(errors),
+        "mae_us": _by_method(errors.mean(axis=0)),
+        "coverage_95": round(float(soft.mean()), 4),
+    }

@@ -6,10 +6,22 @@ from chronotick.lab.demo.score import METHODS
 from chronotick.lab.demo.view import LABELS
 
 
+def note_trust(trusted: dict[str, dict[str, float]], candidates: list[dict[str, Any]]) -> None:
+    """Add to `trusted`, {model: {horizon in s: gain over the floor}}, who may speak now; the latest gain stays."""
+    for one in candidates:
+        if one["open"]:
+            model = one["candidate"].split("/")[0]
+            trusted.setdefault(model, {})[f"{one['horizon_s']:g}"] = round(one["gain"], 4)
+
+
 def document(
-    scored: dict[str, Any], status: dict[str, Any] | None, first_forecast_s: float | None, unknown: int
+    scored: dict[str, Any],
+    status: dict[str, Any] | None,
+    first_forecast_s: float | None,
+    trusted: dict[str, dict[str, float]],
+    unknown: int,
 ) -> dict[str, Any]:
-    """The one object of `--json`."""
+    """The one object of `--json`. `trusted` is what `note_trust` has gathered over the run."""
     plugins = status["plugins"] if status else []
     forecasts = status["forecasts"] if status else {"made": 0, "used": 0, "refused": 0}
     host = status["host"] if status else {"ready_s": None, "rss_mb": None, "cpu_percent": None}
@@ -21,21 +33,11 @@ def document(
                 key: row[key]
                 for key in ("state", "detail", "model_id", "p50_ms", "p99_ms", "infer_p50_ms", "rss_mb", "restarts")
             }
-            | {"weight": row["weight"], "trusted": _trusted(row["name"], status)}
+            | {"weight": row["weight"], "trusted": trusted.get(row["name"], {})}
             for row in plugins
         },
         "host": {"ready_s": host["ready_s"], "rss_mb": host["rss_mb"], "cpu_percent": host["cpu_percent"]},
         "unknown_readings": unknown,
-    }
-
-
-def _trusted(name: str, status: dict[str, Any] | None) -> dict[str, float]:
-    """Gain over the floor at each horizon at which the model is trusted, by horizon in s."""
-    judged = status["forecasts"]["candidates"] if status else []
-    return {
-        f"{one['horizon_s']:g}": one["gain"]
-        for one in judged
-        if one["open"] and one["candidate"].startswith(f"{name}/")
     }
 
 
