@@ -70,6 +70,7 @@ class App:
         self._selection: Selection | None = None
         self._status = Status.UNKNOWN
         self._weights: dict[str, float] = {}
+        self._warmed = 0
         self._asking: set[asyncio.Task[None]] = set()
         self._fixes: deque[tuple[int, str, int, float, float]] = deque(maxlen=HISTORY_FIXES)
         self._meter = report.HostMeter()
@@ -242,10 +243,19 @@ class App:
             log.log(level, "%s: %s", status.value, self._sentence())
             self._notify.send(STATUS=f"{status.value}: {self._sentence()}")
 
+    def _follow_warm_up(self) -> None:
+        """Say each quarter of the warm-up once."""
+        warm = report.warm_up(self._pipeline)
+        quarter = int(4 * warm["progress"])
+        if quarter > self._warmed:
+            log.info("warm-up: %d %% done", 25 * quarter, extra={"remaining_s": warm["remaining_s"]})
+        self._warmed = quarter
+
     def _ask_models(self) -> None:
         """Put the questions that are due to the models that are ready, each in a task of its own."""
-        ready = frozenset(view.name for view in self._supervisor.views() if view.state is State.READY)
-        for request in self._pipeline.due(timebase.mono_ns(), ready):
+        ready = [view for view in self._supervisor.views() if view.state is State.READY]
+        levels = {view.name: view.capabilities.levels for view in ready if view.capabilities is not None}
+        for request in self._pipeline.due(timebase.mono_ns(), frozenset(view.name for view in ready), levels):
             task = asyncio.create_task(self._ask(request), name=f"ask {request.plugin}")
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
@@ -278,6 +288,7 @@ class App:
         views = self._pool.snapshot()
         host = self._meter.section(instance=self._instance, uptime_s=time.time() - self._begun_s, ready_s=self._ready_s)
         forecasts = report.forecasts_section(self._pipeline)
+        self._follow_warm_up()
         self._report = {
             "host": host,
             "clock": report.clock_section(

@@ -72,6 +72,9 @@ def text(body: dict[str, Any]) -> str:
             f"  system    is {'behind' if offset_s >= 0 else 'ahead'} by {duration(abs(offset_s))}",
             f"  rate      {clock['rate_ppm']:+.4f} ppm, {clock['fixes']} fixes, last {duration(clock['age_s'])} ago",
         ]
+    if clock["warm_up"]["progress"] < 1:
+        warm = clock["warm_up"]
+        lines.append(f"  warm-up   {warm['progress']:.0%}, models may join in {duration(warm['remaining_s'])}")
     lines += ["", servers_table(body["sources"])]
     if body["plugins"]:
         lines += ["", plugins_table(body["plugins"], body["forecasts"])]

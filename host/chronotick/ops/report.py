@@ -42,7 +42,12 @@ def clock_section(
     pipeline: Pipeline, record: Record, status: Status, raw_ns: int, realtime_ns: int, sentence: str
 ) -> dict[str, Any]:
     """The `clock` section: what is published now, and what stands behind it."""
-    body: dict[str, Any] = {"status": str(status), "sentence": sentence, "epoch": record.epoch}
+    body: dict[str, Any] = {
+        "status": str(status),
+        "sentence": sentence,
+        "epoch": record.epoch,
+        "warm_up": warm_up(pipeline),
+    }
     state = pipeline.state
     if status is Status.UNKNOWN or state is None:
         return body
@@ -60,6 +65,15 @@ def clock_section(
         "noise_us": state.noise_s * 1e6,
         "source": list(record.source),
     }
+
+
+def warm_up(pipeline: Pipeline) -> dict[str, float]:
+    """How much of the history that models wait for has been seen: progress 0 to 1, and seconds remaining."""
+    wanted_s = pipeline.tuning.warm_up_s
+    seen_s = 0.0
+    if len(pipeline.history):
+        seen_s = (pipeline.history.last_raw_ns - pipeline.history.first_raw_ns) / 1e9
+    return {"progress": round(min(seen_s / wanted_s, 1.0), 3), "remaining_s": round(max(wanted_s - seen_s, 0.0), 1)}
 
 
 def sources_section(views: Sequence[ServerView], selection: Selection | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def live(
     """The whole view. `status` is the host's, None before it answers; `scored` is `score(...)` so far."""
     parts: list[RenderableType] = [_head(status, elapsed_s, seconds, outage)]
     if status is not None:
-        parts += [_clock(status["clock"], scored), _errors(scored), _sources(status["sources"])]
+        parts += [_clock(status["clock"]), _errors(scored), _sources(status["sources"])]
         parts.append(_models(status["plugins"], status["forecasts"]))
     return Group(*parts)
 
@@ -50,15 +50,19 @@ def _head(status: dict[str, Any] | None, elapsed_s: float, seconds: float, outag
     return Group(line, meter)
 
 
-def _clock(clock: dict[str, Any], scored: dict[str, Any]) -> RenderableType:
+def _clock(clock: dict[str, Any]) -> RenderableType:
     if "utc_ns" not in clock:
         return Text(clock["sentence"], style="dim")
     grid = Table.grid(padding=(0, 3))
     grid.add_row(
+        f"offset of the system clock {clock['system_offset_us'] / 1e3:+.3f} ms",
         f"rate {clock['rate_ppm']:+.2f} ppm",
-        f"95 % interval ± {clock['half_width_95_us']:.1f} us",
-        f"hard interval {clock['hard_width_us'] / 1e3:.3f} ms wide",
         f"{clock['fixes']} fixes",
+    )
+    grid.add_row(
+        f"hard interval {clock['hard_width_us'] / 1e3:.3f} ms wide",
+        f"95 % interval ± {clock['half_width_95_us']:.1f} us",
+        "warmed up" if clock["warm_up"]["progress"] >= 1 else f"warm-up {clock['warm_up']['progress']:.0%}",
     )
     return Group(Text(clock["sentence"], style="dim"), grid)
 
