@@ -1,0 +1,149 @@
+"""Time-MoE behind the plugin SDK. All model calls go through the library's public `TimeMoeForPrediction`."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronotick.sdk import (
+    BadWindow,
+    Batch,
+    Cancelled,
+    Capabilities,
+    Params,
+    Progress,
+    Quantiles,
+    WeightsMismatch,
+    weights,
+)
+from chronotick.sdk.devices import pick_device
+from chronotick.sdk.model_settings import ModelSettings
+from chronotick.sdk.scaling import fill_gaps, standardise
+from chronotick_time_moe import settings as configured
+
+logger = logging.getLogger(__name__)
+
+CONTEXT_MIN = 8
+# Longer windows are cut to their newest points, so that one role serves models of any context.
+ACCEPTED_POINTS = 8192
+BATCH_MAX = 64
+# Steps of the longest head that the longest horizon takes: each is one pass over what the one before has added.
+STEPS_MAX = 8
+# The horizon's share of the positions that the model knows, at most.
+HORIZON_SHARE = 4
+# Attention in this library makes a matrix of points x points for each window: windows in one pass, by their points.
+CELLS_MAX = 4_194_304
+# The model gives points; the host makes the spread from the errors that it sees.
+LEVELS = (0.5,)
+
+
+class TimeMoeForecaster:
+    """A Time-MoE model. Implements `chronotick.sdk.Forecaster`."""
+
+    def __init__(self) -> None:
+        self._model: Any = None
+        self._torch: Any = None
+        self._context = 0
+
+    def load(self, params: Params, progress: Progress) -> Capabilities:
+        """Find the weights, check them, load them.
+
+        Raises:
+            BadParams, WeightsMissing, WeightsMismatch, DeviceMissing: see their codes.
+        """
+        wanted = configured.read(params)
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        progress(0.05, f"looking for the weights of {wanted.model_id}")
+        folder, commit = weights.locate(wanted)
+        digest = weights.checked_sha256(folder, wanted.weights_sha256)
+        progress(0.1, "importing torch and sktime")
+        import torch
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()
+        device = pick_device(torch, wanted.device, "time_moe")
+        torch.set_num_threads(params.threads)
+        torch.manual_seed(params.seed)
+        progress(0.7, f"loading {wanted.model_id} on {device}")
+        model = _load_model(torch, wanted, folder).to(device).eval()
+        weights.check_complete(model, folder)
+        self._model, self._torch = model, torch
+        positions = int(model.config.max_position_embeddings)
+        horizon_max = max(1, min(STEPS_MAX * max(model.config.horizon_lengths), positions // HORIZON_SHARE))
+        # Window and forecast share the positions.
+        self._context = positions - horizon_max
+        logger.info("%s: Time-MoE, %d positions, sha256 %s", wanted.model_id, positions, digest)
+        return Capabilities(
+            context_min=CONTEXT_MIN,
+            context_max=max(ACCEPTED_POINTS, self._context),
+            horizon_max=horizon_max,
+            levels=LEVELS,
+            batch_max=BATCH_MAX,
+            device=str(device),
+            dtype=wanted.dtype,
+            # CUDA kernels may sum in any order.
+            deterministic=device.type == "cpu",
+            model_id=wanted.model_id,
+            revision=commit,
+            weights_sha256=digest,
+            parameters=sum(p.numel() for p in model.parameters()),
+        )
+
+    def forecast(self, batch: Batch) -> Quantiles:
+        """The points of each window, as its only level.
+
+        Raises:
+            BadWindow: nothing to see in what the model reads. Cancelled: nobody waits any more.
+        """
+        torch = self._torch
+        windows = batch.values[:, -self._context :]
+        if not np.isfinite(windows).any(axis=1).all():
+            raise BadWindow(f"The newest {self._context} points of a window are all gap.")
+        scaled = standardise(windows)
+        # The model knows no gaps; what is missing at the beginning is the mean.
+        filled = np.nan_to_num(fill_gaps(scaled.values))
+        rows = max(1, CELLS_MAX // filled.shape[1] ** 2)
+        stop = _stop(batch)
+        parts: list[NDArray[np.float64]] = []
+        with torch.inference_mode():
+            for start in range(0, len(filled), rows):
+                # A tensor of our own: the library changes its input in place.
+                inputs = torch.from_numpy(filled[start : start + rows]).to(self._model.device, self._model.dtype)
+                answer = self._model.generate(inputs, max_new_tokens=batch.horizon, stopping_criteria=stop)
+                parts.append(answer[:, -batch.horizon :].float().cpu().numpy().astype(np.float64))
+        return Quantiles(scaled.undo(np.concatenate(parts))[:, np.newaxis, :])
+
+
+def _stop(batch: Batch) -> Any:
+    """The library asks these between its steps; all that they do is to leave when nobody waits any more."""
+    from transformers import StoppingCriteriaList
+
+    def leave(points: Any, scores: Any, **_: Any) -> Any:
+        if batch.cancelled():
+            raise Cancelled("Nobody waits for this forecast any more.")
+        return points.new_zeros(len(points), dtype=bool)
+
+    return StoppingCriteriaList([leave])
+
+
+def _load_model(torch: Any, wanted: ModelSettings, folder: Path) -> Any:
+    from safetensors import SafetensorError
+    from sktime.libs.timemoe import TimeMoeForPrediction
+
+    try:
+        return TimeMoeForPrediction.from_pretrained(
+            str(folder), torch_dtype=getattr(torch, wanted.dtype), local_files_only=True
+        )
+    except torch.OutOfMemoryError:
+        raise
+    except (
+        OSError, ValueError, RuntimeError, LookupError, AttributeError, AssertionError, TypeError, SafetensorError,
+    ) as error:  # fmt: skip
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsMismatch(
+            f"{folder} does not hold a model that sktime can load as Time-MoE: {first}",
+            mend="Use a Time-MoE checkpoint (TimeMoeForPrediction).",
+        ) from error
