@@ -13,6 +13,8 @@ stages run in this order, each in the folder of its name, and no stage reaches b
     (publish/ slews it into the snapshot; client/ and serve/ read that)
 """
 
+from collections.abc import Mapping
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -96,8 +98,14 @@ class Pipeline:
             self.history.take(update.measurements, update.state.epoch)
         return Taken(step.selection, fix, update, hard)
 
-    def due(self, mono_now_ns: int, ready: frozenset[str]) -> tuple[Request, ...]:
-        """Questions to put to the `ready` plugins now, in batches; each is to be answered or refused below."""
+    def due(
+        self, mono_now_ns: int, ready: frozenset[str], offered: Mapping[str, tuple[float, ...]] | None = None
+    ) -> tuple[Request, ...]:
+        """Questions to put to the `ready` plugins now, in batches; each is to be answered or refused below.
+
+        Args:
+            offered: quantile levels that each plugin's model has; the usual nine for those not named.
+        """
         for role in self.schedule.overdue(mono_now_ns):
             plugin = next(one.plugin for one in self.roles if one.name == role)
             self.fusion.on_bad(Refusal(plugin, (role,), "deadline_exceeded", "No answer came within the deadline."))
@@ -115,7 +123,7 @@ class Pipeline:
             self.not_ready.pop(one.name, None)
             self.schedule.asked(one.name, mono_now_ns, state.raw_ns)
             asks.append((one, window))
-        return batch(asks)
+        return batch(asks, offered=offered or {})
 
     def answer(
         self, request: Request, quantiles: NDArray[np.float64], mean: NDArray[np.float64] | None, infer_ms: float

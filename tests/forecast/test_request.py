@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from chronotick.forecast import batch
+from chronotick.forecast import LEVELS, batch
 
 S = 10**9
 
@@ -45,3 +45,21 @@ def test_equal_grids_share_a_request_and_others_do_not(role: Callable, window: C
     assert requests[0].values.shape == (2, 32)
     assert requests[0].deadline_s == 3.0
     np.testing.assert_allclose(requests[0].values[1], batch([asks[1]])[0].values[0])
+
+
+@pytest.mark.parametrize(
+    ("offered", "asked"),
+    [
+        ((0.01, 0.1, 0.25, 0.5, 0.9, 0.99), (0.1, 0.5, 0.9)),
+        ((0.1 + 1e-8, 0.5), (0.1, 0.5)),
+        ((0.5,), (0.5,)),
+        ((0.25, 0.75), (0.25, 0.75)),
+    ],
+)
+def test_a_model_is_asked_for_levels_that_it_has(
+    role: Callable, window: Callable, offered: tuple[float, ...], asked: tuple[float, ...]
+) -> None:
+    """Of the usual levels those that the model offers, or its own where none is; plugins differ."""
+    plain, other = batch([(role("a"), window("a")), (role("b", plugin="ttm"), window("b"))], offered={"ttm": offered})
+    assert plain.levels == LEVELS
+    assert other.levels == asked

@@ -1,6 +1,7 @@
 """Windows to one question: scaled series in a batch, and what is needed to undo the scaling."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -9,8 +10,11 @@ from numpy.typing import NDArray
 
 from chronotick.config.schema import RoleConfig
 from chronotick.window.types import Window
+from chronotick.wire.validate import LEVEL_TOLERANCE
 
 LEVELS: Final[tuple[float, ...]] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+# Of plugins whose levels are not known.
+_UNKNOWN: Final[Mapping[str, tuple[float, ...]]] = MappingProxyType({})
 # A window flatter than this is scaled as if it were not, s/s: the noise of the arithmetic is not a pattern.
 _SCALE_FLOOR: Final = 1e-13
 
@@ -46,13 +50,27 @@ class Request(msgspec.Struct, frozen=True, eq=False):
     deadline_s: float
 
 
-def batch(asks: Sequence[tuple[RoleConfig, Window]], levels: tuple[float, ...] = LEVELS) -> tuple[Request, ...]:
-    """Put windows that can share a forward pass into one request: same plugin, origin, step, context and horizon."""
+def batch(
+    asks: Sequence[tuple[RoleConfig, Window]],
+    levels: tuple[float, ...] = LEVELS,
+    offered: Mapping[str, tuple[float, ...]] = _UNKNOWN,
+) -> tuple[Request, ...]:
+    """Put windows that can share a forward pass into one request: same plugin, origin, step, context and horizon.
+
+    Args:
+        levels: quantile levels wanted.
+        offered: levels that the model of a plugin has. It is asked for the wanted ones among them, or for all that it
+            has where that is none; a model that gives points has 0.5 alone. All are wanted from one not named here.
+    """
     groups: dict[tuple[str, int, int, int, int], list[tuple[RoleConfig, Window]]] = {}
     for role, window in asks:
         key = (role.plugin, window.origin_raw_ns, window.step_ns, len(window.rate), role.horizon)
         groups.setdefault(key, []).append((role, window))
-    return tuple(_request(group, levels) for group in groups.values())
+    return tuple(_request(group, _common(levels, offered.get(key[0], levels))) for key, group in groups.items())
+
+
+def _common(wanted: tuple[float, ...], offered: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(a for a in wanted if any(abs(a - b) < LEVEL_TOLERANCE for b in offered)) or offered
 
 
 def _request(group: Sequence[tuple[RoleConfig, Window]], levels: tuple[float, ...]) -> Request:
