@@ -5,11 +5,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from chronotick.cli import completion, config, demo, exits, lab, now, ntp, plugins, run, status, test
+from chronotick.cli import completion, config, demo, exits, lab, mcp, now, ntp, plugins, run, status, test
 from chronotick.cli.output import print_error
 from chronotick.errors import ChronoTickError, ConfigError, HostAbsent
 
-COMMANDS = (demo, run, now, status, ntp, lab, plugins, config, test, completion)
+COMMANDS = (demo, run, now, status, ntp, mcp, lab, plugins, config, test, completion)
 
 
 def build_parser() -> argparse.ArgumentParser:
