@@ -133,6 +133,11 @@ def test_a_deadline_that_passes_in_the_queue_or_in_the_model_is_answered_as_such
     assert code(host.answer(1, WAIT_S)) == "deadline_exceeded"
 
 
+def test_a_model_that_listens_gives_up_at_the_deadline_and_says_so(patient: TinyHost) -> None:
+    patient.send(request(22, deadline_ns=time.monotonic_ns() + 200_000_000))
+    assert code(patient.answer(22, WAIT_S)) == "deadline_exceeded"
+
+
 def test_the_queue_is_bounded(patient: TinyHost) -> None:
     taken, refused = range(31, 35), range(35, 37)
     for number in (*taken, *refused):

@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from chronotick.errors import ProtocolError
-from chronotick.sdk.errors import to_error
+from chronotick.sdk.errors import Cancelled, to_error
 from chronotick.sdk.forecaster import Batch, Forecaster, Params, Quantiles
 from chronotick.sdk.work import Job
 from chronotick.wire.codes import Code, rule_for
@@ -19,20 +19,25 @@ logger = logging.getLogger(__name__)
 def compute(forecaster: Forecaster, job: Job, capabilities: Capabilities, seed: int) -> ForecastOk | Error:
     """The one answer to a job. Never raises for anything that a model does."""
     request = job.request
-    if job.cancelled.is_set():
+    if job.cancelled:
         return _refusal(request.id, Code.CANCELLED, "Cancelled before it was computed.")
     started_ns = time.monotonic_ns()
     if started_ns >= job.deadline_ns:
         return _refusal(request.id, Code.DEADLINE_EXCEEDED, "The deadline passed in the queue.")
     try:
         quantiles = run(forecaster, _batch(job, seed))
+    except Cancelled:
+        # `Batch.cancelled` is true after the deadline, too, and a model that is too slow is not one that was stopped.
+        if job.cancelled or time.monotonic_ns() < job.deadline_ns:
+            return _refusal(request.id, Code.CANCELLED, "Cancelled while it was computed.")
+        return _refusal(request.id, Code.DEADLINE_EXCEEDED, "Given up at the deadline.")
     # A library that calls sys.exit in the middle of a forecast is a fault like any other.
     except (Exception, SystemExit) as error:
         if not isinstance(error, ProtocolError):
             logger.exception("Forecast %d failed.", request.id)
         return to_error(error, request_id=request.id)
     ended_ns = time.monotonic_ns()
-    if job.cancelled.is_set():
+    if job.cancelled:
         return _refusal(request.id, Code.CANCELLED, "Cancelled while it was computed.")
     if ended_ns >= job.deadline_ns:
         late_ms = (ended_ns - job.deadline_ns) / 1e6
@@ -98,7 +103,7 @@ def _batch(job: Job, seed: int) -> Batch:
         future=request.future,
         seed=seed,
         deadline_mono_ns=job.deadline_ns,
-        cancelled=lambda: job.cancelled.is_set() or time.monotonic_ns() >= job.deadline_ns,
+        cancelled=lambda: job.cancelled or time.monotonic_ns() >= job.deadline_ns,
     )
 
 
