@@ -6,7 +6,11 @@
     │   ├── HostAbsent        no host runs, or none that this user can reach
     │   ├── SnapshotInvalid   the snapshot is damaged, foreign, or of another boot
     │   ├── ClockUnknown      the host runs but has no time it can stand for
-    │   └── WidthExceeded     the interval is wider than the caller allows
+    │   ├── WidthExceeded     the interval is wider than the caller allows
+    │   ├── OutOfRange        an argument that no clock can answer for; also a ValueError
+    │   ├── WaitTimeout       a wait took longer than its caller allows; also a TimeoutError
+    │   ├── TokenRefused      a stamp that this host did not make, or that was altered
+    │   └── RemoteRefused     a hybrid stamp too far ahead of this clock to be believed
     ├── PluginError           a model plugin, its manifest or its environment is wrong
     │   ├── EnvironmentBroken the plugin's environment is missing or not what its lock says
     │   └── ProtocolError     a message breaks the wire protocol; carries its error code
@@ -51,6 +55,22 @@ class ClockUnknown(ClockError):
 
 class WidthExceeded(ClockError):
     """The interval is wider than the caller allows."""
+
+
+class OutOfRange(ClockError, ValueError):
+    """An argument outside what a clock can answer for: a level, a horizon, a target or a stamp."""
+
+
+class WaitTimeout(ClockError, TimeoutError):
+    """A wait took longer than its caller allows."""
+
+
+class TokenRefused(ClockError):
+    """A stamp that was not made by this host, was altered, or was made for another payload."""
+
+
+class RemoteRefused(ClockError):
+    """A hybrid logical stamp of another node that is too far ahead of this clock to be believed."""
 
 
 class PluginError(ChronoTickError):

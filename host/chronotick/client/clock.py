@@ -4,19 +4,32 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chronotick.client.connection import Connection
+from chronotick.client import ahead, wait
+from chronotick.client.connection import Connection, KeyFiles
+from chronotick.client.elapsed import Elapsed, elapsed
+from chronotick.client.instant import Bounded, Instant, instant_of
 from chronotick.client.mapping import Mapping
 from chronotick.client.reading import Reading
-from chronotick.client.remote import ask
-from chronotick.errors import ClockError, ClockUnknown, HostAbsent, RuntimeDirError, SnapshotInvalid
+from chronotick.client.remote import ask, ask_instant
+from chronotick.errors import (
+    ClockError,
+    ClockUnknown,
+    HostAbsent,
+    OutOfRange,
+    RuntimeDirError,
+    SnapshotInvalid,
+    WidthExceeded,
+)
 from chronotick.wire.boot import SUSPENDED_TOLERANCE_NS, boot_hash, suspended_ns
 from chronotick.wire.snapshot import GENERATION_WORD, MIN_NS, Record, Status
 
 if TYPE_CHECKING:
+    from chronotick.client.stamped import Stamped
+    from chronotick.client.watch import Change
     from chronotick.wire.runtime_dir import RuntimeDir
 
 # How long a busy reader trusts its mapping before it looks whether the file was replaced or the machine slept, ns.
@@ -87,6 +100,7 @@ class Clock:
         runtime_dir: str | os.PathLike[str] = "",
         *,
         endpoint: str = "",
+        keys: KeyFiles | None = None,
         fall_back: bool = True,
         timeout_s: float = 1.0,
     ) -> None:
@@ -94,45 +108,215 @@ class Clock:
 
         Args:
             runtime_dir: the host's directory; "" for the usual places.
-            endpoint: ask the host here, e.g. `ipc:///run/x/client.sock`, and use no snapshot at all.
-            fall_back: ask over ZeroMQ where the snapshot can not be read.
+            endpoint: ask the host here, `ipc:///run/x/client.sock` or, on another machine, `tcp://HOST:PORT`, and use
+                no snapshot at all. What the way there and back took is added to the bounds.
+            keys: for tcp: file with this side's secret CURVE key, and file with the host's public one.
+            fall_back: `now()` asks over ZeroMQ where the snapshot can not be read.
             timeout_s: longest wait for an answer over ZeroMQ, > 0, s.
         """
         if timeout_s <= 0:
             raise ValueError(f"A time-out is above 0 s, not {timeout_s}.")
         self._given_dir = runtime_dir
         self._endpoint = endpoint
+        self._keys = keys
         self._may_ask = fall_back
         self._timeout_s = timeout_s
         self._boot = boot_hash()
         self._mapping: Mapping | None = None
         self._connection: Connection | None = None
         self._look_again_raw_ns = MIN_NS
+        # The machine has not slept since, and how long it had before: what was stamped earlier may be older by that.
+        self._awake_since_raw_ns, self._slept_ns = _gettime(_RAW), suspended_ns()
         self._closed = False
         self._pid, self._lock = os.getpid(), threading.Lock()
         self._view = _NOTHING
 
-    def now(self, *, allow_unknown: bool = False) -> Reading:
+    def now(self, *, max_width_ns: int | None = None, allow_unknown: bool = False) -> Reading:
         """What time it is.
 
         Args:
+            max_width_ns: refuse a reading whose hard interval is wider than this, ns; None for any.
             allow_unknown: give a reading with status UNKNOWN (`utc_ns == 0`, intervals without bounds) instead of
                 raising. Not the default: a time that nobody stands for should not be used by forgetting to look.
 
         Raises:
             ClockUnknown: the host has no time that it can stand for, or its last answer has become void.
+            WidthExceeded: the hard interval is wider than `max_width_ns`.
             HostAbsent: no host runs, or none that this user can reach.
             SnapshotInvalid: there is a snapshot, but not one that this reader may use, and no host that answers.
         """
         words, generation, until, anchor, theta, rate, slew, span, least, line = self._view
         raw = _gettime(_RAW)
         if raw >= until or words[GENERATION_WORD] != generation:
-            return self._look_again(allow_unknown)
+            return _within(self._look_again(allow_unknown), max_width_ns)
         age = raw - anchor
         utc = raw + theta + int(rate * age + slew * (age if age < span else span))
         if utc < least:
             utc = least
-        return _new(Reading, (utc, raw, line))
+        if max_width_ns is None:
+            return _new(Reading, (utc, raw, line))
+        return _within(_new(Reading, (utc, raw, line)), max_width_ns)
+
+    def future(self, seconds: float) -> Instant:
+        """What will be known of the time `seconds` (0..3600) from now if nothing is measured until then.
+
+        Its intervals are never narrower than now's. The host tells how its estimate spreads; where no host answers, the
+        calibrated interval grows as fast as the hard one.
+
+        Raises:
+            OutOfRange: outside 0..3600 s.
+            ClockUnknown: nothing is known now, or what is known will be void by then.
+            HostAbsent, SnapshotInvalid: as `now()`.
+        """
+        later_ns = ahead.ahead_ns(seconds)
+        now = self.now()
+        if later_ns == 0:
+            return instant_of(now)
+        try:
+            told = self._told(now, "forecast_at", ahead_ns=later_ns)
+        except HostAbsent:
+            return ahead.future(now, later_ns)
+        return told.no_narrower_than(now)
+
+    def elapsed(self, since: Reading) -> Elapsed:
+        """True time since a reading of this machine, with hard bounds.
+
+        Raises:
+            OutOfRange: the reading is not of this machine's clock, or of another boot.
+            ClockUnknown, HostAbsent, SnapshotInvalid: as `now()`.
+        """
+        now = self.now()
+        return elapsed(since, now, self._slept_since(since.raw_ns))
+
+    def convert(self, *, raw_ns: int | None = None, realtime_ns: int | None = None) -> Instant:
+        """When a past stamp was taken: of CLOCK_MONOTONIC_RAW, or of CLOCK_REALTIME (the system clock).
+
+        Bounds grow with the distance to what was measured. The host remembers what it published and how the system
+        clock was steered and stepped meanwhile, for some hours, so a stamp next to a step gets bounds that hold both
+        readings of it. Without an answer of the host a raw stamp is carried back from now, with bounds that grow by the
+        oscillator's rate bound, and by the time for which the machine slept since; a system stamp is refused.
+
+        Raises:
+            OutOfRange: a future stamp, one that the system clock never showed, one from before the host began to
+                watch the system clock, or not exactly one of the two.
+            ClockUnknown: nothing is known of that time.
+            HostAbsent, SnapshotInvalid: as `now()`; also a system stamp while no host answers on this machine.
+        """
+        if (raw_ns is None) == (realtime_ns is None):
+            raise OutOfRange("A stamp is converted from either raw_ns or realtime_ns.")
+        now = self.now()
+        if raw_ns is None and self._endpoint.startswith("tcp:"):
+            raise HostAbsent("A stamp of this machine's system clock means nothing to a host on another machine.")
+        if raw_ns is None:
+            return self._told(now, "convert", realtime_ns=realtime_ns)
+        carried = ahead.past(now, raw_ns, self._slept_since(raw_ns))
+        if self._endpoint.startswith("tcp:"):
+            return carried
+        try:
+            return self._told(now, "convert", raw_ns=raw_ns)
+        except HostAbsent:
+            return carried
+
+    def wait_until(self, target_utc_ns: int, *, certain: bool = False, timeout_s: float | None = None) -> Reading:
+        """Wait until UTC is `target_utc_ns`.
+
+        Args:
+            certain: wait until it is so beyond doubt, by the hard interval; otherwise by the estimate.
+            timeout_s: longest wait, s; None for any.
+
+        Returns:
+            The reading that ended the wait.
+
+        Raises:
+            OutOfRange: the target is past.
+            WaitTimeout: the target was not reached in time.
+            ClockUnknown, HostAbsent, SnapshotInvalid: as `now()`, at any time during the wait.
+        """
+        return self._wait(wait.for_target(target_utc_ns, self.now(), certain=certain, timeout_s=timeout_s))
+
+    def wait_past(self, event: Bounded, *, timeout_s: float | None = None) -> Reading:
+        """Commit-wait: return when `event` is past beyond doubt, so `earliest_ns` of the result > its `latest_ns`.
+
+        Whoever reads a correct clock after this returned gets an interval that ends after the event.
+
+        Raises:
+            WaitTimeout: it was not so in time.
+            ClockUnknown, HostAbsent, SnapshotInvalid: as `now()`, at any time during the wait.
+        """
+        return self._wait(wait.for_past(event, timeout_s))
+
+    def stamp(self, payload: bytes | str) -> str:
+        """A token, made and signed by the host, that this payload existed now. Opaque, and safe in URLs.
+
+        Only a hash of the payload goes to the host.
+
+        Raises:
+            ClockUnknown: the host has no time that it can stand for.
+            HostAbsent: no host answers.
+        """
+        from chronotick.wire.token import payload_hash
+
+        return str(self._host().request("stamp", payload_sha256=payload_hash(payload))["token"])
+
+    def verify(self, token: str, payload: bytes | str | None = None) -> "Stamped":
+        """What a token says, when this host made it.
+
+        Args:
+            payload: refuse a stamp of anything else; None to leave that to `payload_sha256`.
+
+        Raises:
+            TokenRefused: invented, altered, made by another host, or of another payload.
+            HostAbsent: no host answers; `verify_offline` needs none.
+        """
+        from chronotick.client.stamped import stamped
+        from chronotick.wire.token import check_payload, read
+
+        content = read(token)
+        if payload is not None:
+            check_payload(content, payload)
+        self._host().request("verify", token=token)
+        return stamped(content, token)
+
+    def watch(self, interval_s: float = 1.0) -> Iterator["Change"]:
+        """Changes of status, epoch and host, the present condition first. Does not end; also tells when nobody answers.
+
+        Args:
+            interval_s: look this often also without an event, > 0, s. A host that is killed sends no event.
+        """
+        from chronotick.client.watch import News, look
+
+        news, before = News(self), None
+        try:
+            while True:
+                change = look(self)
+                if change.differs(before):
+                    before = change
+                    yield change
+                news.wait(interval_s)
+        finally:
+            news.close()
+
+    def status(self, *sections: str) -> dict[str, Any]:
+        """The host's status by section (host, clock, sources, plugins, forecasts), or only these.
+
+        Raises:
+            HostAbsent: no host answers.
+        """
+        answer: dict[str, Any] = self._host().request("status_query", sections=sections)["sections"]
+        return answer
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the last reading came from the snapshot, so that the next one will hardly block."""
+        return self._mapping is not None
+
+    def events_endpoint(self) -> str:
+        """Where the host's events are; "" for a host that was given by its endpoint.
+
+        Raises:
+            HostAbsent: there is no runtime directory.
+        """
+        return "" if self._endpoint else f"ipc://{self._directory().events}"
 
     def close(self) -> None:
         """Give up mapping and socket. Readings stay valid, the clock does not."""
@@ -151,13 +335,47 @@ class Clock:
     ) -> None:
         self.close()
 
-    def _look_again(self, allow_unknown: bool) -> Reading:
+    def _wait(self, this: wait.Wait) -> Reading:
+        while True:
+            reading = self.now()
+            nap_s = this.nap_s(reading)
+            if nap_s is None:
+                return reading
+            time.sleep(nap_s)
+
+    def _told(self, now: Reading, verb: str, **fields: object) -> Instant:
+        if now[2].stale_raw_ns <= now.raw_ns:
+            raise HostAbsent("The host has fallen silent.", mend="Start the host: chronotick run.")
+        return ask_instant(self._host(), verb, **fields)
+
+    def _host(self) -> Connection:
+        with self._guard():
+            return self._connect(self._endpoint or f"ipc://{self._directory().client}")
+
+    def _connect(self, endpoint: str) -> Connection:
+        if self._connection is None or self._connection.endpoint != endpoint:
+            self._connection = Connection(endpoint, self._timeout_s, self._keys)
+        return self._connection
+
+    def _slept_since(self, raw_ns: int) -> int:
+        """How long the machine may have been suspended after a raw instant, ns."""
+        total = suspended_ns()
+        if total - self._slept_ns > SUSPENDED_TOLERANCE_NS:
+            self._slept_ns, self._awake_since_raw_ns = total, _gettime(_RAW)
+        if raw_ns >= self._awake_since_raw_ns or total <= SUSPENDED_TOLERANCE_NS:
+            return 0
+        return total
+
+    def _guard(self) -> threading.Lock:
         if os.getpid() != self._pid:
             # A lock that another thread of the parent held would be held for ever here.
             self._pid, self._lock = os.getpid(), threading.Lock()
-        with self._lock:
-            if self._closed:
-                raise ClockError("This clock has been closed.", mend="Make another one.")
+        if self._closed:
+            raise ClockError("This clock has been closed.", mend="Make another one.")
+        return self._lock
+
+    def _look_again(self, allow_unknown: bool) -> Reading:
+        with self._guard():
             if self._endpoint:
                 reading = self._ask(self._endpoint)
             else:
@@ -213,9 +431,7 @@ class Clock:
             raise error from None
 
     def _ask(self, endpoint: str) -> Reading:
-        if self._connection is None or self._connection.endpoint != endpoint:
-            self._connection = Connection(endpoint, self._timeout_s)
-        line = ask(self._connection)
+        line = ask(self._connect(endpoint))
         self._view = _NOTHING._replace(line=line, least=_least_ns(self._view, line, line.raw_ns))
         reading = self._reading(line, line.raw_ns)
         if line.status is not Status.UNKNOWN:
@@ -254,6 +470,15 @@ def _least_ns(view: _View, line: Record, raw_ns: int) -> int:
         least = max(least, before.utc_ns(raw_ns))
     refuted = line.status is not Status.UNKNOWN and least > line.latest_ns(raw_ns)
     return MIN_NS if refuted and before.host_instance != line.host_instance else least
+
+
+def _within(reading: Reading, max_width_ns: int | None) -> Reading:
+    if max_width_ns is not None and (width := reading.latest_ns - reading.earliest_ns) > max_width_ns:
+        raise WidthExceeded(
+            f"The hard interval is {width} ns wide, more than the {max_width_ns} ns allowed.",
+            mend="Wait for more measurements, or use servers that are nearer.",
+        )
+    return reading
 
 
 def _unknown(reading: Reading) -> ClockUnknown:

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import NoReturn
 
+from chronotick.errors import OutOfRange
 from chronotick.wire.snapshot import MAX_NS, MIN_NS, Z95, Record, Status
 
 
@@ -59,14 +60,13 @@ class Reading(tuple[int, int, Record]):
         The calibrated 95 % half width, scaled to the level as of a normal distribution, clipped to the hard interval.
 
         Raises:
-            ValueError: a level outside (0, 1).
+            OutOfRange: a level outside (0, 1).
         """
-        if not 0 < level < 1:
-            raise ValueError(f"An interval's level is between 0 and 1, not {level}.")
+        scale = quantile(level) / Z95
         if self.status is Status.UNKNOWN:
             return MIN_NS, MAX_NS
         half = self[2].half_width_95_ns(self[1]) + self._held_back_ns()
-        half = round(half * (_quantile(level) / Z95))
+        half = round(half * scale)
         return max(self[0] - half, self.earliest_ns), min(self[0] + half, self.latest_ns)
 
     @property
@@ -136,7 +136,14 @@ _NAMES = (
 
 
 @lru_cache(maxsize=64)
-def _quantile(level: float) -> float:
+def quantile(level: float) -> float:
+    """Standard deviations of a normal distribution on each side of its mean that hold this share of it.
+
+    Raises:
+        OutOfRange: a level outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise OutOfRange(f"An interval's level is between 0 and 1, not {level}.")
     # Imported late: statistics takes as long to import as all the rest of the client.
     from statistics import NormalDist
 

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from chronotick.client.connection import Connection
+from chronotick.client.instant import Instant, told
 from chronotick.errors import ClockError
 from chronotick.wire.snapshot import MAX_NS, Record, Status
 
@@ -28,10 +29,31 @@ def ask(connection: Connection) -> Record:
     try:
         return record_of(answer, asked, answered)
     except (KeyError, TypeError, ValueError) as error:
-        raise ClockError(
-            f"The host's answer makes no sense ({error!r}).",
-            mend="Install the same ChronoTick version for host and client.",
-        ) from error
+        raise _nonsense(error) from error
+
+
+def ask_instant(connection: Connection, verb: str, **fields: object) -> Instant:
+    """Ask the host about another instant than now, with `forecast_at` or `convert`.
+
+    Raises:
+        HostAbsent, OutOfRange, ClockUnknown: nobody answers; the host can not say.
+        ClockError: the host answers with another error, or with what makes no sense.
+    """
+    asked = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
+    answer = connection.request(verb, **fields)
+    # A look ahead begins when the host reads the question, a past stamp is where it is.
+    travel = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW) - asked if verb == "forecast_at" else 0
+    try:
+        return told(answer, travel)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _nonsense(error) from error
+
+
+def _nonsense(error: Exception) -> ClockError:
+    return ClockError(
+        f"The host's answer makes no sense ({error!r}).",
+        mend="Install the same ChronoTick version for host and client.",
+    )
 
 
 def record_of(answer: dict[str, Any], asked_raw_ns: int, answered_raw_ns: int) -> Record:

@@ -31,6 +31,9 @@ class Code(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     BAD_OUTPUT = "bad_output"
     PLUGIN_DIED = "plugin_died"
+    OUT_OF_RANGE = "out_of_range"
+    NO_TIME = "no_time"
+    BAD_STAMP = "bad_stamp"
     INTERNAL = "internal"
 
 
@@ -90,6 +93,9 @@ RULES: Final[dict[Code, Rule]] = {
         False, Reaction.SUSPECT, "The forecast has a wrong shape, is not finite, or its quantiles cross."
     ),
     Code.PLUGIN_DIED: Rule(True, Reaction.RESTART, "The process ended, or its connection is gone."),
+    Code.OUT_OF_RANGE: Rule(False, Reaction.COUNT, "The instant asked about is not one that can be answered for."),
+    Code.NO_TIME: Rule(True, Reaction.SKIP, "The host has no time that it can stand for."),
+    Code.BAD_STAMP: Rule(False, Reaction.COUNT, "The stamp was not made by this host, or was altered."),
     Code.INTERNAL: Rule(True, Reaction.SUSPECT, "A fault that has no code of its own."),
 }
 

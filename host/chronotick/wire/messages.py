@@ -18,6 +18,7 @@ Counter = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Small = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Text = Annotated[str, Meta(max_length=16_384)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Version = tuple[Small, Small]
 
 PluginState: TypeAlias = Literal["loading", "warming", "ready", "draining", "failed"]
@@ -282,6 +283,63 @@ class Reading(Message, frozen=True, tag="reading"):
     host_instance: int
 
 
+class Convert(Message, frozen=True, tag="convert"):
+    """C to H, on the host's own machine: when was this? Answered with a reading for that instant.
+
+    Attributes:
+        raw_ns: a past reading of CLOCK_MONOTONIC_RAW; or else
+        realtime_ns: a past reading of CLOCK_REALTIME.
+    """
+
+    id: RequestId
+    raw_ns: Nanoseconds | None = None
+    realtime_ns: Nanoseconds | None = None
+
+
+class Stamp(Message, frozen=True, tag="stamp"):
+    """C to H: sign what time it is now, together with this hash of a payload."""
+
+    id: RequestId
+    payload_sha256: Sha256
+
+
+class Stamped(Message, frozen=True, tag="stamped"):
+    """H to C: the token. What it holds is the host's affair (`wire.token`); whoever carries it just keeps it."""
+
+    id: RequestId
+    token: Text
+
+
+class Verify(Message, frozen=True, tag="verify"):
+    """C to H: did you make this token?"""
+
+    id: RequestId
+    token: Text
+
+
+class Verified(Message, frozen=True, tag="verified"):
+    """H to C: yes. Otherwise the answer is the error `bad_stamp`. Fields as in `reading`, at the instant of the stamp.
+
+    Attributes:
+        payload_sha256: of what was stamped, hex.
+        host: 32 hex digits that name the host's key.
+    """
+
+    id: RequestId
+    payload_sha256: Sha256
+    host: Text
+    utc_ns: Nanoseconds
+    earliest_ns: Nanoseconds
+    latest_ns: Nanoseconds
+    sigma_ns: Nanoseconds
+    half_width_95_ns: Nanoseconds
+    age_ns: Nanoseconds
+    status: Literal["UNKNOWN", "SYNCHRONISED", "HOLDOVER", "DISRUPTED"]
+    epoch: Counter
+    sequence: Counter
+    host_instance: int
+
+
 class StatusQuery(Message, frozen=True, tag="status_query"):
     """C to H: how is the host? `sections` names the parts wanted; none for all."""
 
@@ -355,8 +413,8 @@ class Event(Message, frozen=True, tag="event"):
 
 FromPlugin: TypeAlias = Hello | Status | Ping | Pong | ForecastOk | Error | Bye
 ToPlugin: TypeAlias = Welcome | Ping | Pong | ForecastRequest | Cancel | Shutdown | Error
-FromClient: TypeAlias = Now | ForecastAt | StatusQuery | History | Explain | Command | Error
-ToClient: TypeAlias = Reading | StatusOk | HistoryOk | ExplainOk | CommandOk | Error | Event
+FromClient: TypeAlias = Now | ForecastAt | Convert | Stamp | Verify | StatusQuery | History | Explain | Command | Error
+ToClient: TypeAlias = Reading | Stamped | Verified | StatusOk | HistoryOk | ExplainOk | CommandOk | Error | Event
 AnyMessage: TypeAlias = (
     Hello
     | Welcome
@@ -371,6 +429,11 @@ AnyMessage: TypeAlias = (
     | Error
     | Now
     | ForecastAt
+    | Convert
+    | Stamp
+    | Stamped
+    | Verify
+    | Verified
     | Reading
     | StatusQuery
     | StatusOk
