@@ -83,6 +83,15 @@ def test_only_the_newest_points_are_read(worker: Worker, bolt: str) -> None:
     assert longer == cut
 
 
+def test_nothing_to_read(worker: Worker, bolt: str) -> None:
+    """A window whose newest 64 points are gap is refused: the model would answer for a series of nothing."""
+    values = series(2, 100)
+    values[1, -64:] = np.nan
+    with pytest.raises(Fault, match="all gap") as caught:
+        worker("forecast", key="bolt", values=as_lists(values), horizon=4, levels=[0.5])
+    assert caught.value.code == "bad_window"
+
+
 def test_same_question_same_answer(worker: Worker, bolt: str) -> None:
     """Equal requests get equal answers, bit for bit, also from a model that was loaded anew."""
     values = as_lists(series(2, 64))

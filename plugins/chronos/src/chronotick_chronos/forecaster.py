@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chronotick.sdk import (
+    BadWindow,
     Batch,
     Capabilities,
     DeviceMissing,
@@ -113,9 +114,14 @@ class ChronosForecaster:
 
         All of the model's quantiles are computed and, where it lets them cross, put in order (Chernozhukov et al. 2010:
         never a loss) before those asked for are taken, so that a level's answer does not depend on the others.
+
+        Raises:
+            BadWindow: the newest points, which are all that the model reads, are all gap.
         """
         torch = self._torch
         values = batch.values[:, -self._context :]
+        if not np.isfinite(values).any(axis=1).all():
+            raise BadWindow(f"The newest {values.shape[1]} points of a window, which the model reads, are all gap.")
         with torch.inference_mode():
             # A copy: the request's array is read-only memory of the message.
             context = torch.from_numpy(values.astype(np.float32))
