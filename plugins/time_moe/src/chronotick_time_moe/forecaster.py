@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from chronotick.sdk import (
     BadWindow,
     Batch,
-    Cancelled,
     Capabilities,
     Params,
     Progress,
@@ -20,6 +19,7 @@ from chronotick.sdk import (
     weights,
 )
 from chronotick.sdk.devices import pick_device
+from chronotick.sdk.giving_up import GivingUp
 from chronotick.sdk.model_settings import ModelSettings
 from chronotick.sdk.scaling import fill_gaps, standardise
 from chronotick_time_moe import settings as configured
@@ -46,6 +46,7 @@ class TimeMoeForecaster:
     def __init__(self) -> None:
         self._model: Any = None
         self._torch: Any = None
+        self._giving_up = GivingUp(())
         self._context = 0
 
     def load(self, params: Params, progress: Progress) -> Capabilities:
@@ -71,6 +72,7 @@ class TimeMoeForecaster:
         model = _load_model(torch, wanted, folder).to(device).eval()
         weights.check_complete(model, folder)
         self._model, self._torch = model, torch
+        self._giving_up = GivingUp(model.model.layers)
         positions = int(model.config.max_position_embeddings)
         horizon_max = max(1, min(STEPS_MAX * max(model.config.horizon_lengths), positions // HORIZON_SHARE))
         # Window and forecast share the positions.
@@ -103,30 +105,27 @@ class TimeMoeForecaster:
         if not np.isfinite(windows).any(axis=1).all():
             raise BadWindow(f"The newest {self._context} points of a window are all gap.")
         scaled = standardise(windows)
-        # The model knows no gaps; what is missing at the beginning is the mean.
-        filled = np.nan_to_num(fill_gaps(scaled.values))
-        rows = max(1, CELLS_MAX // filled.shape[1] ** 2)
-        stop = _stop(batch)
+        # The model knows no gaps: those within are closed, and a window that begins with one is a shorter window.
+        filled = fill_gaps(scaled.values)
+        begins = np.isfinite(filled).argmax(axis=1)
+        points = np.empty((len(filled), batch.horizon))
+        for begin in np.unique(begins):
+            rows = np.flatnonzero(begins == begin)
+            points[rows] = self._generate(filled[rows, begin:], batch)
+        return Quantiles(scaled.undo(points)[:, np.newaxis, :])
+
+    def _generate(self, windows: NDArray[np.float64], batch: Batch) -> NDArray[np.float64]:
+        """The next points (k, horizon) of windows without gaps, a few windows at a time."""
+        torch, model = self._torch, self._model
+        rows = max(1, CELLS_MAX // windows.shape[1] ** 2)
         parts: list[NDArray[np.float64]] = []
-        with torch.inference_mode():
-            for start in range(0, len(filled), rows):
-                # A tensor of our own: the library changes its input in place.
-                inputs = torch.from_numpy(filled[start : start + rows]).to(self._model.device, self._model.dtype)
-                answer = self._model.generate(inputs, max_new_tokens=batch.horizon, stopping_criteria=stop)
-                parts.append(answer[:, -batch.horizon :].float().cpu().numpy().astype(np.float64))
-        return Quantiles(scaled.undo(np.concatenate(parts))[:, np.newaxis, :])
-
-
-def _stop(batch: Batch) -> Any:
-    """The library asks these between its steps; all that they do is to leave when nobody waits any more."""
-    from transformers import StoppingCriteriaList
-
-    def leave(points: Any, scores: Any, **_: Any) -> Any:
-        if batch.cancelled():
-            raise Cancelled("Nobody waits for this forecast any more.")
-        return points.new_zeros(len(points), dtype=bool)
-
-    return StoppingCriteriaList([leave])
+        for start in range(0, len(windows), rows):
+            # A tensor of our own: the library changes its input in place.
+            inputs = torch.from_numpy(windows[start : start + rows].copy()).to(model.device, model.dtype)
+            with torch.inference_mode(), self._giving_up.once(batch.cancelled):
+                answer = model.generate(inputs, max_new_tokens=batch.horizon)
+            parts.append(answer[:, -batch.horizon :].float().cpu().numpy().astype(np.float64))
+        return np.concatenate(parts)
 
 
 def _load_model(torch: Any, wanted: ModelSettings, folder: Path) -> Any:
