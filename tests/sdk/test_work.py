@@ -40,8 +40,8 @@ def test_what_waits_is_cancelled_by_taking_it_out_and_what_runs_by_telling_it() 
     work.take()
     assert work.cancel(2) is two
     assert work.cancel(1) is None
-    assert one.cancelled.is_set()
-    assert not two.cancelled.is_set()
+    assert one.cancelled
+    assert not two.cancelled
     assert work.cancel(3) is None
     assert (work.holds(1), work.holds(2)) == (True, False)
 

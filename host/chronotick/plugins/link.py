@@ -12,7 +12,7 @@ from typing import Any, Final
 import zmq
 
 from chronotick.errors import ProtocolError
-from chronotick.wire import codec
+from chronotick.wire import codec, frames
 from chronotick.wire.keys import ServerKeys, start_authenticator
 from chronotick.wire.messages import AnyMessage, Message
 from chronotick.wire.runtime_dir import RuntimeLock
@@ -75,11 +75,11 @@ class Link:
         Raises:
             ProtocolError: it is too large, or holds what the wire has not.
         """
-        frames = codec.encode(message)
+        encoded = codec.encode(message)
         if self._closed:
             return Sent.NO_ROUTE
         try:
-            self._socket.send_multipart([identity, *frames], zmq.NOBLOCK)
+            frames.send(self._socket, [identity, *encoded])
         except zmq.Again:
             return Sent.FULL
         except zmq.ZMQError as error:
@@ -88,7 +88,8 @@ class Link:
             return Sent.NO_ROUTE
         finally:
             # The descriptor is edge-triggered: a send may have swallowed the edge of what came in meanwhile.
-            self._again()
+            if frames.events(self._socket) & frames.POLLIN:
+                self._again()
         return Sent.OK
 
     def close(self) -> None:
@@ -113,14 +114,12 @@ class Link:
     def _receive(self) -> None:
         self._scheduled = False
         for _ in range(BURST):
-            if self._closed:
+            # Asked first: an exception for "nothing there" costs more than the question, at each message.
+            if self._closed or not frames.events(self._socket) & frames.POLLIN:
                 return
+            identity, *received = frames.receive(self._socket)
             try:
-                identity, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            try:
-                message = codec.decode(frames)
+                message = codec.decode(received)
             except ProtocolError as error:
                 self._on_garbage(identity, error)
             else:

@@ -18,7 +18,7 @@ from chronotick.errors import ProtocolError
 from chronotick.sdk.errors import to_error
 from chronotick.sdk.process import leave, rss_bytes
 from chronotick.sdk.work import Job, Work
-from chronotick.wire import codec
+from chronotick.wire import codec, frames
 from chronotick.wire.codes import Code, Reaction, rule_for
 from chronotick.wire.launch import (
     EXIT_CLEAN,
@@ -132,10 +132,10 @@ class Link:
     def send(self, message: Message) -> None:
         """Queue a message for the thread to send."""
         try:
-            frames = codec.encode(message)
+            encoded = codec.encode(message)
         except ProtocolError as error:
-            frames = codec.encode(to_error(error, request_id=getattr(message, "id", None)))
-        self._outbox.append(frames)
+            encoded = codec.encode(to_error(error, request_id=getattr(message, "id", None)))
+        self._outbox.append(encoded)
         self._wake()
 
     def close(self, exit_code: int, reason: str) -> None:
@@ -153,29 +153,35 @@ class Link:
     def _run(self) -> None:
         try:
             poller = zmq.Poller()
-            poller.register(self._wake_read, zmq.POLLIN)
+            poller.register(self._wake_read, frames.POLLIN)
+            asked = 0
             next_tick_ns = 0
             while not self._closed.is_set():
-                if self._is_child:
-                    signal.setitimer(signal.ITIMER_REAL, FROZEN_S)
                 # A hello that is due goes out the moment there is a connection.
                 to_send = bool(self._outbox) or self._hello_due(time.monotonic_ns())
-                poller.register(self._socket, zmq.POLLIN | (zmq.POLLOUT if to_send else 0))
-                ready = dict(poller.poll(TICK_MS))
-                if self._wake_read in ready:
-                    self._read_wakes()
+                wanted = frames.POLLIN | (frames.POLLOUT if to_send else 0)
+                if wanted != asked:
+                    asked = wanted
+                    poller.register(self._socket, wanted)
+                events = 0
+                for one, what in poller.poll(TICK_MS):
+                    if one is self._socket:
+                        events = what
+                    else:
+                        self._read_wakes()
                 # Answers first: someone waits for them.
                 self._flush()
-                events = ready.get(self._socket, 0)
-                if events & zmq.POLLIN:
+                if events & frames.POLLIN:
                     self._receive()
                 now_ns = time.monotonic_ns()
                 # Only where it can leave at once: a hello that waits in the outbox would be said several times.
-                if events & zmq.POLLOUT and self._hello_due(now_ns):
+                if events & frames.POLLOUT and self._hello_due(now_ns):
                     self._hello_ns = now_ns
                     self._outbox.appendleft(codec.encode(self._hello))
                 if now_ns >= next_tick_ns:
                     next_tick_ns = now_ns + TICK_MS * NS_PER_MS // 2
+                    if self._is_child:
+                        signal.setitimer(signal.ITIMER_REAL, FROZEN_S)
                     self._tick(now_ns)
                 self._flush()
                 if self._bye is not None:
@@ -189,19 +195,20 @@ class Link:
             numbers = os.read(self._wake_read, 4096)
         except BlockingIOError:
             return
-        if set(numbers) & {signal.SIGTERM, signal.SIGINT}:
+        # Wakes are zeros; what is left are numbers of signals.
+        if set(numbers.strip(b"\0")) & {signal.SIGTERM, signal.SIGINT}:
             self._drain(SIGTERM_GRACE_MS, "signal")
 
     def _receive(self) -> None:
         # Bounded, so that a flood can not keep the timers from running.
         for _ in range(64):
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
+            # Asked first: an exception for "nothing there" costs more than the question, and someone waits.
+            if not frames.events(self._socket) & frames.POLLIN:
                 return
+            received = frames.receive(self._socket)
             self._heard_ns = time.monotonic_ns()
             try:
-                self._handle(codec.decode(frames), self._heard_ns)
+                self._handle(codec.decode(received), self._heard_ns)
             except ProtocolError as error:
                 logger.warning("Refused a message: %s", error)
                 self.send(to_error(error, request_id=error.request_id))
@@ -247,7 +254,7 @@ class Link:
             # Nobody waits for the old host's answers.
             self._outbox.clear()
             for job in self._work.claim_all():
-                job.cancelled.set()
+                job.cancelled = True
             self._clock_gaps.clear()
         self._welcome = welcome
         self._stranger = False
@@ -327,7 +334,7 @@ class Link:
     def _flush(self) -> None:
         while self._outbox:
             try:
-                self._socket.send_multipart(self._outbox[0], zmq.NOBLOCK)
+                frames.send(self._socket, self._outbox[0])
             except zmq.Again:
                 return
             self._outbox.popleft()
