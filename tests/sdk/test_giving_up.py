@@ -9,6 +9,12 @@ from chronotick.sdk import Cancelled
 from chronotick.sdk.giving_up import GivingUp
 
 
+def run(layers: list["Layer"]) -> None:
+    """A forward pass."""
+    for layer in layers:
+        layer()
+
+
 class Layer:
     """What is used of a torch module."""
 
@@ -32,15 +38,13 @@ def layers() -> list[Layer]:
 
 def test_a_pass_that_is_wanted_runs_through(layers: list[Layer]) -> None:
     with GivingUp(layers).once(lambda: False):
-        for layer in layers:
-            layer()
+        run(layers)
     assert [layer.runs for layer in layers] == [1, 1, 1]
 
 
 def test_a_pass_that_is_not_wanted_any_more_ends_before_the_next_layer(layers: list[Layer]) -> None:
     with pytest.raises(Cancelled), GivingUp(layers).once(lambda: layers[0].runs > 0):
-        for layer in layers:
-            layer()
+        run(layers)
     assert [layer.runs for layer in layers] == [1, 0, 0]
 
 

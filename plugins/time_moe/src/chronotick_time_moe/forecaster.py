@@ -100,7 +100,6 @@ class TimeMoeForecaster:
         Raises:
             BadWindow: nothing to see in what the model reads. Cancelled: nobody waits any more.
         """
-        torch = self._torch
         windows = batch.values[:, -self._context :]
         if not np.isfinite(windows).any(axis=1).all():
             raise BadWindow(f"The newest {self._context} points of a window are all gap.")

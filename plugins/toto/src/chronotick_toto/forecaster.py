@@ -163,7 +163,7 @@ class TotoForecaster:
                 return np.concatenate(rounds, axis=-1)
             drawn = []
             for i in range(len(inputs.values)):
-                    torch.manual_seed(round_seed(batch.seed, len(rounds)))
+                torch.manual_seed(round_seed(batch.seed, len(rounds)))
                 answer = self._library.forecast(
                     self._series(inputs, i, i + 1, batch),
                     prediction_length=batch.horizon,
