@@ -20,7 +20,7 @@ import psutil
 from chronotick.clock import timebase
 from chronotick.clock.discontinuity import Discontinuity, DiscontinuityDetector
 from chronotick.config.schema import Config, PluginConfig
-from chronotick.errors import ProtocolError
+from chronotick.errors import PluginError, ProtocolError
 from chronotick.forecast.request import Request
 from chronotick.forecast.types import Refusal
 from chronotick.fusion.types import Status
@@ -49,9 +49,11 @@ log = logging.getLogger("chronotick.host")
 
 # The status that clients are told is made anew this often, s.
 REPORT_S: Final = 1.0
+# A command that the loop has not taken up by then is given up, s.
+COMMAND_S: Final = 5.0
 # Fixes that `history` can tell of.
 HISTORY_FIXES: Final = 2048
-HISTORY_COLUMNS: Final = ("utc_ns", "server", "theta_ns", "delay_s", "root_distance_s")
+HISTORY_COLUMNS: Final = ("utc_ns", "server", "theta_ns", "delay_s", "root_distance_s", "innovation_s")
 
 
 class App:
@@ -72,7 +74,7 @@ class App:
         self._weights: dict[str, float] = {}
         self._warmed = 0
         self._asking: set[asyncio.Task[None]] = set()
-        self._fixes: deque[tuple[int, str, int, float, float]] = deque(maxlen=HISTORY_FIXES)
+        self._fixes: deque[tuple[int, str, int, float, float, float]] = deque(maxlen=HISTORY_FIXES)
         self._meter = report.HostMeter()
         self._report: dict[str, Any] = {}
         self._explanation: tuple[tuple[str, ...], dict[str, Any]] = ((), {})
@@ -116,8 +118,13 @@ class App:
                 history=self._history,
                 explain=lambda: self._explanation,
             )
-            shutdown = AdminVerbs({"shutdown": lambda _: self._shut_down(loop)})
-            for path, verbs in ((self._directory.admin, shutdown), (self._directory.client, ClientVerbs(sources))):
+            commands = AdminVerbs(
+                {
+                    "shutdown": lambda _: self._shut_down(loop),
+                    "restart_plugin": lambda given: self._restart_plugin(loop, given),
+                }
+            )
+            for path, verbs in ((self._directory.admin, commands), (self._directory.client, ClientVerbs(sources))):
                 server = Server(ipc_endpoint(path), verbs, name=f"serve {path.name}", lock=lock)
                 stack.callback(server.stop)
                 server.start()
@@ -177,8 +184,9 @@ class App:
             return
         polls = [view.poll_s for view in self._pool.snapshot() if view.reach]
         self._condition.on_fix(taken.fix.raw_ns, max(polls, default=self._config.ntp.max_poll_s))
-        fix = taken.fix
-        self._fixes.append((fix.raw_ns + fix.theta_ns, fix.server, fix.theta_ns, fix.delay_s, fix.root_distance_s))
+        fix, surprise_s = taken.fix, taken.update.innovation_s
+        utc_ns = fix.raw_ns + fix.theta_ns
+        self._fixes.append((utc_ns, fix.server, fix.theta_ns, fix.delay_s, fix.root_distance_s, surprise_s))
         self._publish()
 
     def _follow_vote(self, taken: Taken) -> None:
@@ -317,6 +325,19 @@ class App:
     def _shut_down(self, loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
         loop.call_soon_threadsafe(self._stop.set)
         return {"stopping": True}
+
+    def _restart_plugin(self, loop: asyncio.AbstractEventLoop, arguments: dict[str, Any]) -> dict[str, Any]:
+        """From the thread of the admin socket: the supervisor belongs to the loop, which answers within a turn."""
+        name = str(arguments.get("name", ""))
+
+        async def restart() -> None:
+            self._supervisor.restart(name)
+
+        try:
+            asyncio.run_coroutine_threadsafe(restart(), loop).result(COMMAND_S)
+        except PluginError as error:
+            raise ProtocolError(Code.BAD_MESSAGE, error.message, mend=error.mend) from error
+        return {"name": name, "restarting": True}
 
     def _utc_ns(self) -> int:
         current = self._publisher.current

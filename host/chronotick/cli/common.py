@@ -7,6 +7,9 @@ from typing import Any
 Commands = Any
 """What `ArgumentParser.add_subparsers` returns; its type is private to argparse."""
 
+# A parser takes arguments, and so does a group of options that exclude each other; argparse has no public name for it.
+Group = Any
+
 
 def add_command(commands: Commands, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
     """A subcommand with a one-line summary and examples under its help."""
@@ -20,7 +23,7 @@ def add_command(commands: Commands, name: str, summary: str, examples: str) -> a
     return parser
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: "argparse.ArgumentParser | Group") -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

@@ -1,7 +1,6 @@
 """`chronotick lab serve`: the simulated NTP servers alone."""
 
 import argparse
-import asyncio
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +49,8 @@ def add(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    import asyncio
+
     from chronotick.lab.load import load
     from chronotick.lab.presets import adapted
 

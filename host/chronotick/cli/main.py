@@ -1,15 +1,41 @@
 """The `chronotick` command: one module per verb, found here."""
 
 import argparse
+import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
-from chronotick.cli import completion, config, demo, exits, lab, mcp, now, ntp, plugins, run, status, test
-from chronotick.cli.output import print_error
-from chronotick.errors import ChronoTickError, ConfigError, HostAbsent
+from chronotick.cli import (
+    completion,
+    config,
+    demo,
+    exits,
+    explain,
+    history,
+    lab,
+    mcp,
+    models,
+    now,
+    ntp,
+    plugins,
+    run,
+    sources,
+    status,
+    test,
+    waitsync,
+)
+from chronotick.cli.output import print_error, print_json
+from chronotick.errors import ChronoTickError, ConfigError, HostAbsent, OutOfRange, SnapshotInvalid
 
-COMMANDS = (demo, run, now, status, ntp, mcp, lab, plugins, config, test, completion)
+COMMANDS = (
+    demo, run, now, waitsync, status, sources, models, history, explain,
+    ntp, mcp, lab, plugins, config, test, completion,
+)  # fmt: skip
+
+# What the `host` and `cli` extras install; the client alone does without.
+EXTRAS = frozenset({"msgspec", "ntplib", "numpy", "psutil", "yaml", "rich", "shtab"})
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -29,6 +55,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (`chronotick.cli.exits`)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that can not show a character gets a question mark instead of a traceback.
+            stream.reconfigure(errors="replace")
     parser = build_parser()
     args = parser.parse_args(argv)
     if args.version:
@@ -46,15 +76,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of a pipe has left, as `head` does; Python must not complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.OK
-    except ConfigError as error:
-        print_error(str(error))
-        return exits.CONFIG
-    except HostAbsent as error:
-        print_error(str(error))
-        return exits.UNAVAILABLE
     except ChronoTickError as error:
-        print_error(str(error))
-        return exits.NEGATIVE
+        return fail(error, code_of(error), as_json=getattr(args, "json", False))
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in EXTRAS:
+            raise
+        lacking = ChronoTickError(
+            f"This command needs {error.name}, which is not installed.", mend="Run: pip install 'chronotick[cli]'"
+        )
+        return fail(lacking, exits.UNAVAILABLE, as_json=getattr(args, "json", False))
+    except Exception:  # noqa: BLE001
+        traceback.print_exc()
+        print_error(f"this is a fault of ChronoTick's own ({versions()}). Please report it with the lines above.")
+        return exits.INTERNAL
+    return code
+
+
+def code_of(error: ChronoTickError) -> int:
+    """The exit code that says the same as an error."""
+    if isinstance(error, ConfigError):
+        return exits.CONFIG
+    if isinstance(error, OutOfRange):
+        return exits.USAGE
+    # A snapshot that can not be used, and nobody who answers instead: there is no host for this user.
+    return exits.UNAVAILABLE if isinstance(error, HostAbsent | SnapshotInvalid) else exits.NEGATIVE
+
+
+def fail(error: ChronoTickError, code: int, *, as_json: bool) -> int:
+    """Say what is wrong: always in a sentence on standard error, and as an object where JSON was asked for."""
+    if as_json:
+        print_json({"error": {"type": type(error).__name__, "message": error.message, "mend": error.mend}})
+    print_error(str(error))
     return code
 
 

@@ -1,16 +1,20 @@
 """`chronotick ntp query`: ask servers, and say what each one is worth and what the vote makes of them."""
 
 import argparse
-import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chronotick.cli import exits
 from chronotick.cli.common import Commands, add_command, add_json
-from chronotick.cli.output import colour_wanted, duration, paint, print_json, table
-from chronotick.ntp.query import QueriedServer, QueryReport
+from chronotick.cli.durations import duration_s
+from chronotick.cli.output import duration, paint, print_json, table, wrap
+
+if TYPE_CHECKING:
+    from chronotick.ntp.query import QueriedServer, QueryReport
 
 # Faster than a host's warm-up: four exchanges with each server are not worth a minute's wait, nor abusive.
 QUERY_POLL_S = 2.0
+# Left out one after the other where the terminal is too narrow.
+LEAST = ("grade", "jitter", "stratum", "root distance", "delay")
 
 
 def add(commands: Commands) -> None:
@@ -43,6 +47,8 @@ def add(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    import asyncio
+
     from chronotick.config.schema import NtpConfig
     from chronotick.ntp.query import query
 
@@ -55,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     return exits.OK if report.any_accepted else exits.NEGATIVE
 
 
-def document(report: QueryReport) -> dict[str, Any]:
+def document(report: "QueryReport") -> dict[str, Any]:
     """The report as `--json` prints it."""
     import msgspec
 
@@ -65,24 +71,26 @@ def document(report: QueryReport) -> dict[str, Any]:
     return body
 
 
-def text(report: QueryReport) -> str:
+def text(report: "QueryReport") -> str:
     """The report for people: a row per server, then the verdict."""
     head = ("server", "offset", "delay", "root distance", "jitter", "stratum", "grade", "verdict")
-    lines = [table(head, [_row(server) for server in report.servers]), ""]
+    lines = [table(head, [_row(server) for server in report.servers], drop=LEAST), ""]
     if report.offset_s is None:
         lines.append(f"No majority: {report.verdict.value.replace('_', ' ')}.")
     else:
         assert report.earliest_offset_s is not None
         assert report.latest_offset_s is not None
         lines.append(
-            f"{len(report.selected)} of {len(report.servers)} agree: the system clock is "
-            f"{'behind' if report.offset_s >= 0 else 'ahead'} by {duration(abs(report.offset_s))}, and true time lies "
-            f"{duration(report.earliest_offset_s)} to {duration(report.latest_offset_s)} from it."
+            wrap(
+                f"{len(report.selected)} of {len(report.servers)} agree: the system clock is "
+                f"{'behind' if report.offset_s >= 0 else 'ahead'} by {duration(abs(report.offset_s))}, and true time "
+                f"lies {duration(report.earliest_offset_s)} to {duration(report.latest_offset_s)} from it."
+            )
         )
     return "\n".join(lines)
 
 
-def _row(server: QueriedServer) -> tuple[str, ...]:
+def _row(server: "QueriedServer") -> tuple[str, ...]:
     where = server.server if server.address in ("", server.server) else f"{server.server} ({server.address})"
     if not server.accepted:
         verdict = server.explanation or str(server.reason)
@@ -97,19 +105,18 @@ def _row(server: QueriedServer) -> tuple[str, ...]:
         duration(server.jitter_s),
         "-" if server.stratum is None else str(server.stratum),
         server.grade.value,
-        paint(verdict, "good" if good else "bad", wanted=colour_wanted()),
+        paint(verdict, "good" if good else "bad"),
     )
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 32:
-        raise argparse.ArgumentTypeError("1 to 32 are possible")
-    return value
+    if not text.isdigit() or not 1 <= int(text) <= 32:
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range: 1 to 32 are possible")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    value = duration_s(text)
     if not 0.01 <= value <= 3600:
-        raise argparse.ArgumentTypeError("0.01 to 3600 s are possible")
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range: 10ms to 1h are possible")
     return value

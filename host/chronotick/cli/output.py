@@ -1,23 +1,66 @@
 """What commands print: text for people, one JSON object for programs."""
 
 import json
+import math
 import os
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 STYLES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "bold": "1"}
+ESCAPE: Final = re.compile(r"\x1b\[[0-9;]*m")
+# Narrower than this nothing is made to fit.
+LEAST_COLUMNS: Final = 20
+# Unit in seconds, its name, and from how many on the next one is used.
+DURATIONS: Final = (
+    (1e-9, "ns", 1000),
+    (1e-6, "us", 1000),
+    (1e-3, "ms", 1000),
+    (1.0, "s", 120),
+    (60.0, "min", 120),
+    (3600.0, "h", 48),
+    (86_400.0, "d", math.inf),
+)
+
+UNITS: Final = frozenset({"", "MB", *(unit for _, unit, _ in DURATIONS)})
 
 
-def colour_wanted(stream: TextIO = sys.stdout) -> bool:
+def colour_wanted(stream: TextIO | None = None) -> bool:
     """Colours only on a terminal, and not when NO_COLOR is set (to anything but nothing) or TERM is dumb."""
+    stream = sys.stdout if stream is None else stream
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def paint(text: str, style: str, *, wanted: bool | None = None) -> str:
     """`text` in one of STYLES where colours are wanted, else as it is."""
     return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if (colour_wanted() if wanted is None else wanted) else text
+
+
+def visible(text: str) -> int:
+    """How many columns a text takes, colours not counted."""
+    return len(ESCAPE.sub("", text))
+
+
+def columns() -> int | None:
+    """How wide output may be: COLUMNS, else the terminal's width; None (any width) where output is no terminal."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given) > 0:
+        return max(int(given), LEAST_COLUMNS)
+    return max(shutil.get_terminal_size().columns, LEAST_COLUMNS) if sys.stdout.isatty() else None
+
+
+def wrap(text: str, indent: str = "") -> str:
+    """A sentence in as many lines as the terminal needs, the later ones indented."""
+    width = columns()
+    if width is None or visible(text) <= width:
+        return text
+    return "\n".join(
+        textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    )
 
 
 def print_json(value: Any) -> None:
@@ -30,33 +73,77 @@ def print_error(message: str) -> None:
     print(f"chronotick: {message}", file=sys.stderr)
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; numbers are aligned right, words left."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str] = ()) -> str:
+    """Columns as wide as their widest cell; numbers are aligned right, words left.
+
+    Where that is wider than the terminal, the columns named in `drop` go, the first one first. Where it still is, each
+    row becomes a block with all its values: its first cell, then a line per value.
+    """
+    room = columns()
+    widths = [max(visible(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    if room is not None and sum(widths) + 2 * (len(widths) - 1) > room:
+        kept = _fitting(head, widths, drop, room)
+        if not kept:
+            return "\n".join(_block(head, row, room) for row in rows)
+        return table([head[i] for i in kept], [[row[i] for i in kept] for row in rows])
     numeric = [bool(rows) and all(_number(row[i]) for row in rows) for i in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
         return "  ".join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(cells, widths, numeric, strict=True)
+            _pad(cell, width, number) for cell, width, number in zip(cells, widths, numeric, strict=True)
         ).rstrip()
 
     return "\n".join(line(row) for row in [head, *rows])
 
 
+def _fitting(head: Sequence[str], widths: Sequence[int], drop: Sequence[str], room: int) -> list[int]:
+    """Which columns are left when those that may go have gone until it fits; none when it never does."""
+    kept = list(range(len(head)))
+    for name in drop:
+        kept = [i for i in kept if head[i] != name]
+        if sum(widths[i] + 2 for i in kept) - 2 <= room:
+            return kept
+    return []
+
+
+def _pad(cell: str, width: int, number: bool) -> str:
+    blank = " " * (width - visible(cell))
+    return blank + cell if number else cell + blank
+
+
+def _block(head: Sequence[str], row: Sequence[str], room: int) -> str:
+    title, *cells = row
+    width = max((len(name) for name in head[1:]), default=0)
+    lines = [title]
+    for name, cell in zip(head[1:], cells, strict=True):
+        line = f"  {name.ljust(width)}  {cell}".rstrip()
+        if visible(line) > room:
+            line = wrap(line, "    ")
+        lines.append(line)
+    return "\n".join(lines)
+
+
 def _number(cell: str) -> bool:
-    return cell.strip("-+.%0123456789 ") in ("", "ms", "us", "s", "ns", "MB")
+    return ESCAPE.sub("", cell).strip("-+.%0123456789 ") in UNITS
 
 
 def duration(seconds: float | None) -> str:
-    """A duration with the unit that suits it: `312 ns`, `4.2 us`, `1.53 ms`, `12.0 s`; `-` for None."""
+    """A duration with the unit that suits it: `312 ns`, `4.20 us`, `1.53 ms`, `12.0 s`, `3.50 h`; `-` for None.
+
+    Three digits that count; whole nanoseconds.
+    """
     if seconds is None:
         return "-"
-    size = abs(seconds)
-    for limit, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "us"), (1.0, 1e3, "ms")):
-        if size < limit:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds:.3f} s" if size < 1e4 else f"{seconds:.0f} s"
+    # Rounded before compared: 999.96 us is 1.00 ms.
+    factor, unit, _ = next(one for one in DURATIONS if _rounded(seconds / one[0]) < one[2])
+    value = seconds / factor
+    size = _rounded(value)
+    digits = 0 if unit == "ns" or size >= 100 else 1 if size >= 10 else 2
+    return f"{value:.{digits}f} {unit}"
+
+
+def _rounded(value: float) -> float:
+    return abs(float(f"{value:.3g}"))
 
 
 def rfc3339(utc_ns: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chronotick.cli import exits
-from chronotick.cli.common import Commands, add_command, add_json
+from chronotick.cli.common import Commands, add_command, add_json, add_runtime_dir
 from chronotick.cli.output import paint, print_error, print_json, table
 from chronotick.errors import PluginError
 
@@ -17,7 +17,8 @@ def add(commands: Commands) -> None:
         commands,
         "plugins",
         "model plugins and their environments",
-        "  chronotick plugins list\n  chronotick plugins sync chronos\n  chronotick plugins check chronos",
+        "  chronotick plugins list\n  chronotick plugins sync chronos\n  chronotick plugins check chronos\n"
+        "  chronotick plugins restart chronos",
     )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
 
@@ -65,6 +66,18 @@ def add(commands: Commands) -> None:
     )
     add_json(check)
     check.set_defaults(run=run_check)
+
+    restart = add_command(
+        verbs,
+        "restart",
+        "start a running host's plugin anew, also out of quarantine",
+        "  chronotick plugins restart chronos\n"
+        "exit codes: 0 it is being started, 1 the host has no such plugin, 69 no host",
+    )
+    restart.add_argument("name", metavar="NAME", help="plugin to start anew")
+    add_runtime_dir(restart)
+    add_json(restart)
+    restart.set_defaults(run=run_restart)
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -200,6 +213,17 @@ def run_check(args: argparse.Namespace) -> int:
     else:
         print("\n".join(_checked(name, result) for name, result in results.items()) or "No plugins were found.")
     return exits.NEGATIVE if any(result["ok"] is False for result in results.values()) else exits.OK
+
+
+def run_restart(args: argparse.Namespace) -> int:
+    from chronotick.cli import host
+
+    result = host.command(args.runtime_dir, "restart_plugin", name=args.name)
+    if args.json:
+        print_json(result)
+    else:
+        print(f"{args.name} is started anew. See: chronotick models")
+    return exits.OK
 
 
 def _checked(name: str, result: dict[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """`chronotick run`: the host."""
 
 import argparse
-import asyncio
 import sys
 
 from chronotick.cli import exits
@@ -25,6 +24,7 @@ def add(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    import asyncio
     import logging
 
     from chronotick.app import App
