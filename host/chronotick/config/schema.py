@@ -146,6 +146,45 @@ class PublishConfig(Section, frozen=True):
     runtime_dir: str = ""
 
 
+class InteropConfig(Section, frozen=True):
+    """Other clocks' programs on this machine: what they are told, and what a chronyd is asked. All off by default."""
+
+    # Also write what is known in ClockBound's shared-memory layout 2, to this file; "" for not. Its folder must exist.
+    clockbound_path: str = ""
+    # How fast others may steer the system clock: the bound that ClockBound's readers see grows by it, ppm.
+    system_slew_ppm: Annotated[float, Meta(ge=0, le=100_000)] = 500.0
+    # Send samples to the unix socket of a chronyd with `refclock SOCK <path>`; "" for not.
+    refclock_socket: str = ""
+    # Seconds between two samples to chronyd.
+    refclock_interval_s: Annotated[float, Meta(ge=0.1, le=64)] = 1.0
+    # Ask the chronyd of this machine what it knows; it votes as one more server. This is the way to NTS.
+    chronyd: bool = False
+    # Seconds between two questions to chronyd.
+    chronyd_poll_s: Annotated[float, Meta(ge=0.1, le=1024)] = 16.0
+    # chronyd's command socket or host name, as of `chronyc -h`; "" for chronyc's own.
+    chronyd_address: str = ""
+    # The program that asks chronyd.
+    chronyc: str = "chronyc"
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources beside the NTP servers. No server's name has a space in it."""
+        return ("local chronyd",) if self.chronyd else ()
+
+
+class ServeConfig(Section, frozen=True):
+    """Who may ask from outside this machine, and what stamps are signed with."""
+
+    # tcp://ADDRESS:PORT on which other machines may ask for the time; "" for none. Needs the two keys below.
+    endpoint: str = ""
+    # File with the host's secret CURVE key, as `zmq.auth` writes it: NAME.key_secret.
+    secret_key_file: str = ""
+    # Directory with the public key, NAME.key, of each client that may ask.
+    allowed_keys_dir: str = ""
+    # File with the key that stamps are signed with, made if there is none; "" for the usual place.
+    stamp_key_file: str = ""
+
+
 class LogConfig(Section, frozen=True):
     """What is written to standard error."""
 
@@ -170,4 +209,6 @@ class Config(Section, frozen=True):
     plugins: tuple[PluginConfig, ...] = ()
     fusion: FusionConfig = field(default_factory=FusionConfig)
     publish: PublishConfig = field(default_factory=PublishConfig)
+    serve: ServeConfig = field(default_factory=ServeConfig)
+    interop: InteropConfig = field(default_factory=InteropConfig)
     log: LogConfig = field(default_factory=LogConfig)

@@ -11,6 +11,7 @@ import zmq
 from chronotick.errors import ChronoTickError, ProtocolError
 from chronotick.wire.codec import decode, encode
 from chronotick.wire.codes import Code, rule_for
+from chronotick.wire.keys import ServerKeys, start_authenticator
 from chronotick.wire.messages import Error, Message
 from chronotick.wire.runtime_dir import RuntimeLock
 from chronotick.wire.sockets import bind_router
@@ -34,11 +35,20 @@ class Server:
         answered, refused, dropped: questions answered, answered with an error, and answers that could not be sent.
     """
 
-    def __init__(self, endpoint: str, answer: Answer, *, name: str, lock: RuntimeLock | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        answer: Answer,
+        *,
+        name: str,
+        lock: RuntimeLock | None = None,
+        keys: ServerKeys | None = None,
+    ) -> None:
         """Bind at once; answer from `start()` on.
 
         Args:
-            endpoint: `ipc://PATH`, in a runtime directory whose `lock` the caller holds.
+            endpoint: `ipc://PATH`, in a runtime directory whose `lock` the caller holds, or `tcp://ADDRESS:PORT`.
+            keys: needed for tcp: the host's pair, and the clients that may ask.
             answer: called in the server's thread; must not block.
             name: of the thread.
 
@@ -51,9 +61,11 @@ class Server:
         self._quiet_until = 0.0
         self._answer = answer
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._end_authenticator = start_authenticator(self._context, keys) if keys else lambda: None
         try:
-            self._socket = bind_router(self._context, endpoint, lock=lock)
+            self._socket = bind_router(self._context, endpoint, lock=lock, keys=keys)
         except BaseException:
+            self._end_authenticator()
             self._context.term()
             raise
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
@@ -66,6 +78,7 @@ class Server:
         """End the thread and give the endpoint back. Once stopped, it stays so."""
         if self._thread.ident is None:
             self._socket.close(linger=0)
+        self._end_authenticator()
         # A blocked receive ends when its context does.
         self._context.term()
         if self._thread.ident is not None:
