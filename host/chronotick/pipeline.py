@@ -65,7 +65,7 @@ class Pipeline:
     def __init__(self, config: Config) -> None:
         self.tuning = tuning_of(config)
         self.roles = tuple(role for role in config.roles if role.enabled)
-        self.associations = Associations.of(config.ntp, self.tuning.rate_bound)
+        self.associations = Associations.of(config.ntp, self.tuning.rate_bound, config.interop.sources)
         self.floor = Floor(self.tuning)
         self.hard = HardBound(self.tuning.rate_bound)
         # Roles that begin to be asked later must find a past: at least an hour is kept.

@@ -22,12 +22,18 @@ def check(config: Config, tree: Node) -> tuple[str, ...]:
 
     order("ntp", "min_poll_s", "max_poll_s")
     order("ntp", "min_stratum", "max_stratum")
-    if not config.ntp.servers:
+    sources = len(config.ntp.servers) + len(config.interop.sources)
+    if not sources:
         problems.append(f"{_place(tree.get('ntp', 'servers'), tree)}: `ntp.servers` is empty; expected at least one.")
-    if config.ntp.servers and config.ntp.min_agreeing > len(config.ntp.servers):
+    if sources and config.ntp.min_agreeing > sources:
         problems.append(
             f"{_place(tree.get('ntp', 'min_agreeing'), tree)}: `ntp.min_agreeing` is {config.ntp.min_agreeing}, "
-            f"more than there are `ntp.servers` ({len(config.ntp.servers)}): no time would ever be served."
+            f"more than there are `ntp.servers` ({sources}): no time would ever be served."
+        )
+    if config.interop.chronyd and config.interop.refclock_socket:
+        problems.append(
+            f"{_place(tree.get('interop', 'chronyd'), tree)}: `interop.chronyd` asks the chronyd that "
+            "`interop.refclock_socket` tells the time: it would vote for itself. Choose one."
         )
     for server, times in Counter(config.ntp.servers).items():
         if times > 1:

@@ -35,7 +35,7 @@ class Associations(msgspec.Struct, frozen=True):
     Attributes:
         config: the NTP section.
         rate_bound: what the local oscillator may drift, s/s: intervals grow by it. `Tuning.rate_bound`.
-        servers: one state per configured server, in the order of the configuration.
+        servers: one state per configured server, in the order of the configuration, then the other sources.
     """
 
     config: NtpConfig
@@ -43,13 +43,18 @@ class Associations(msgspec.Struct, frozen=True):
     servers: tuple[ServerState, ...]
 
     @classmethod
-    def of(cls, config: NtpConfig, rate_bound: float = DEFAULT_RATE_BOUND) -> "Associations":
+    def of(
+        cls, config: NtpConfig, rate_bound: float = DEFAULT_RATE_BOUND, others: tuple[str, ...] = ()
+    ) -> "Associations":
         """The table before anything was asked.
+
+        Args:
+            others: names of sources that are not asked by NTP, but vote like servers.
 
         Raises:
             ConfigError: an entry of `config.servers` can not be read.
         """
-        names = tuple(dict.fromkeys(parse_server(text).text for text in config.servers))
+        names = (*dict.fromkeys(parse_server(text).text for text in config.servers), *others)
         return cls(config=config, rate_bound=rate_bound, servers=tuple(new_server(name, config) for name in names))
 
     def step(self, outcome: Outcome, raw_now_ns: int) -> Step:
