@@ -32,7 +32,7 @@ def test_missing_weights_in_the_process(plugin_python: Path) -> None:
     """A process without weights says weights_missing and the mend, and ends for good."""
     ((name, sentence),) = check(plugin_python, {}, "ready")
     assert name == "ready"
-    assert sentence.startswith("weights_missing: The weights google/timesfm-2.5-200m-pytorch are not on this machine")
+    assert sentence.startswith("weights_missing: The weights google/timesfm-2.5-200m-pytorch at 1d95")
     assert "Set path" in sentence
     assert "exit code" not in sentence
 

@@ -84,6 +84,7 @@ def test_hub_forbidden(worker: Worker, params: dict[str, object]) -> None:
     fault = worker.refusal(**params)
     assert fault.code == "weights_missing"
     assert "google/timesfm-2.5-200m-pytorch" in fault.message
+    assert ("1d952420fba87f3c6dee4f240de0f1a0fbc790e3" in fault.message) == ("repo" not in params)
     assert "HF_HUB_OFFLINE" in fault.message
 
 

@@ -90,7 +90,7 @@ def test_wrong_hash(worker: Worker, tiny: str) -> None:
 @pytest.mark.parametrize(
     ("params", "named"),
     [
-        ({}, "ibm-granite/granite-timeseries-ttm-r2 at main"),
+        ({}, "ibm-granite/granite-timeseries-ttm-r2 at d6a79570cac0f33d526601cd3a0fc7c80a8f9a2f"),
         ({"size": "1024-192"}, "ibm-granite/granite-timeseries-ttm-r2 at 1024-192-r2"),
         ({"repo": "someone/something", "revision": "0" * 40}, f"someone/something at {'0' * 40}"),
     ],

@@ -14,10 +14,16 @@ _KNOWN: Final = frozenset({"repo", "size", "revision", "path", "device", "dtype"
 
 
 class Published(Struct, frozen=True):
-    """Weights on the hub: a repository, and the branch, tag or commit there; "" for the hub's default."""
+    """Weights on the hub.
+
+    Attributes:
+        repo: repository; revision: branch, tag or commit there, "" for the hub's default.
+        sha256: what the weights at that revision hash to, "" where that is not known.
+    """
 
     repo: str
     revision: str = ""
+    sha256: str = ""
 
 
 class ModelSettings(Struct, frozen=True, kw_only=True):
@@ -27,7 +33,7 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
         folder: absolute folder with config.json and safetensors.
         repo: hub repository; revision: its branch, tag or commit, "" for the hub's default.
         device: as torch calls it, or auto; dtype: of the weights, as torch calls it.
-        weights_sha256: what the weights must hash to, "" for any.
+        weights_sha256: what the weights must hash to, as configured or as published; "" for any.
     """
 
     folder: Path | None
@@ -82,7 +88,7 @@ def read_settings(
         revision=published.revision,
         device=params.text("device", "cpu"),
         dtype=dtype,
-        weights_sha256=params.text("weights_sha256").lower(),
+        weights_sha256=params.text("weights_sha256", published.sha256).lower(),
     )
 
 
@@ -98,6 +104,6 @@ def _published(params: Params, sizes: Mapping[str, Published]) -> Published:
             f"repo {repo!r} and size {size!r} contradict each other: that size is in {meant.repo}.",
             mend="Remove one of them.",
         )
-    if repo and not size:
-        return Published(repo, revision)
-    return Published(meant.repo, revision or meant.revision)
+    chosen = Published(repo, revision) if repo and not size else Published(meant.repo, revision or meant.revision)
+    known = (one for one in sizes.values() if (one.repo, one.revision) == (chosen.repo, chosen.revision))
+    return next(known, chosen)

@@ -15,21 +15,20 @@ WEIGHTS_FILE = "model.safetensors"
 _MEND = "Use weights of TimesFM 2.5; those of version 3 have another licence and are not loaded."
 
 
-def load(torch: Any, folder: Path, device: Any) -> Any:
+def load(torch: Any, timesfm: Any, folder: Path, device: Any) -> Any:
     """The model with the weights of a folder, on a device, not compiled.
 
     Raises:
         WeightsMismatch: they are not of this architecture.
     """
     from safetensors import SafetensorError
-    from timesfm import TimesFM_2p5_200M_torch
 
     path = folder / WEIGHTS_FILE
     if not path.is_file():
         raise WeightsMismatch(f"{folder} has no {WEIGHTS_FILE}.", mend=_MEND)
     try:
         _fit_dimensions(path)
-        model = TimesFM_2p5_200M_torch(torch_compile=False)
+        model = timesfm.TimesFM_2p5_200M_torch(torch_compile=False)
         # The library takes the first CUDA device wherever there is one, and multiplies batches by their number.
         model.model.device, model.model.device_count = device, 1
         model.load_checkpoint(str(folder), torch_compile=False)

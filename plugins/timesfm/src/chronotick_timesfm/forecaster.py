@@ -38,6 +38,7 @@ class TimesFmForecaster:
     def __init__(self) -> None:
         self._model: Any = None
         self._torch: Any = None
+        self._timesfm: Any = None
         self._levels: tuple[float, ...] = ()
         self._context = 0
 
@@ -55,13 +56,15 @@ class TimesFmForecaster:
         progress(0.1, "importing torch and timesfm")
         import torch
 
+        import timesfm
+
         device = pick_device(torch, wanted.device, "timesfm")
         torch.set_num_threads(params.threads)
         torch.manual_seed(params.seed)
         progress(0.6, f"loading {wanted.model_id} on {device}")
-        model = architecture.load(torch, folder, device)
+        model = architecture.load(torch, timesfm, folder, device)
         network = model.model
-        self._model, self._torch = model, torch
+        self._model, self._torch, self._timesfm = model, torch, timesfm
         # What the head for quantiles reaches in one go, and what then is left of the library's limit for both.
         horizon = int(network.os)
         self._context = int(network.config.context_limit) - horizon
@@ -162,11 +165,9 @@ class TimesFmForecaster:
         The library would otherwise forecast each window upside down, too, and take the mean of both, for twice the
         time; and hold series that were positive above 0, which a rate is not.
         """
-        from timesfm import ForecastConfig
-
         out = int(self._model.model.o)
         self._model.compile(
-            ForecastConfig(
+            self._timesfm.ForecastConfig(
                 max_context=context,
                 max_horizon=-(-horizon // out) * out,
                 per_core_batch_size=batch,

@@ -3,7 +3,13 @@
 from chronotick.sdk import BadParams, Params
 from chronotick.sdk.model_settings import ModelSettings, Published, read_settings
 
-SIZES = {"200m": Published("google/timesfm-2.5-200m-pytorch")}
+SIZES = {
+    "200m": Published(
+        "google/timesfm-2.5-200m-pytorch",
+        "1d952420fba87f3c6dee4f240de0f1a0fbc790e3",
+        "2f776efe6245e42b24bc4153ffdf61810140210e4bd3b01fb21f7aa779ab6ce8",
+    )
+}
 # The library's own decoding is in single precision whatever the weights are in.
 DTYPES = ("float32",)
 

@@ -50,13 +50,14 @@ class TtmForecaster:
         progress(0.1, "importing torch and granite-tsfm")
         import torch
         from transformers.utils import logging as transformers_logging
+        from tsfm_public.models.tinytimemixer import TinyTimeMixerForPrediction
 
         transformers_logging.disable_progress_bar()
         device = pick_device(torch, wanted.device, "ttm")
         torch.set_num_threads(params.threads)
         torch.manual_seed(params.seed)
         progress(0.7, f"loading {wanted.model_id} on {device}")
-        model = _load_model(torch, wanted, folder).to(device).eval()
+        model = _load_model(torch, TinyTimeMixerForPrediction, wanted, folder).to(device).eval()
         weights.check_complete(model, folder)
         config = model.config
         self._model, self._torch = model, torch
@@ -126,14 +127,11 @@ class TtmForecaster:
         return self._torch.from_numpy(values).to(self._model.device, self._model.dtype)
 
 
-def _load_model(torch: Any, wanted: ModelSettings, folder: Path) -> Any:
+def _load_model(torch: Any, kind: Any, wanted: ModelSettings, folder: Path) -> Any:
     from safetensors import SafetensorError
-    from tsfm_public.models.tinytimemixer import TinyTimeMixerForPrediction
 
     try:
-        return TinyTimeMixerForPrediction.from_pretrained(
-            str(folder), torch_dtype=getattr(torch, wanted.dtype), local_files_only=True
-        )
+        return kind.from_pretrained(str(folder), torch_dtype=getattr(torch, wanted.dtype), local_files_only=True)
     except torch.OutOfMemoryError:
         raise
     except (

@@ -4,9 +4,13 @@ from chronotick.sdk import Params
 from chronotick.sdk.model_settings import ModelSettings, Published, read_settings
 
 _R2 = "ibm-granite/granite-timeseries-ttm-r2"
-# The repository keeps each size on a branch of its own; 512-96 is its main one.
+# The repository keeps each size on a branch of its own; 512-96 is on its main one, of which this is a commit.
 SIZES = {
-    "512-96": Published(_R2, "main"),
+    "512-96": Published(
+        _R2,
+        "d6a79570cac0f33d526601cd3a0fc7c80a8f9a2f",
+        "a706726a7eb01bbcb42994b7dcb3c06ea9557898dbae8d480eb04fe8ccb89710",
+    ),
     **{
         f"{context}-{horizon}": Published(_R2, f"{context}-{horizon}-r2")
         for context in (512, 1024, 1536)
