@@ -11,10 +11,13 @@ Commands = Any
 Group = Any
 
 
-def add_command(commands: Commands, name: str, summary: str, examples: str) -> argparse.ArgumentParser:
+def add_command(
+    commands: Commands, name: str, summary: str, examples: str, aliases: tuple[str, ...] = ()
+) -> argparse.ArgumentParser:
     """A subcommand with a one-line summary and examples under its help."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
+        aliases=aliases,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
         epilog="examples:\n" + examples,

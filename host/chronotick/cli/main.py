@@ -25,12 +25,13 @@ from chronotick.cli import (
     status,
     test,
     waitsync,
+    watch,
 )
 from chronotick.cli.output import print_error, print_json
 from chronotick.errors import ChronoTickError, ConfigError, HostAbsent, OutOfRange, SnapshotInvalid
 
 COMMANDS = (
-    demo, run, now, waitsync, status, sources, models, history, explain,
+    demo, run, now, waitsync, status, sources, models, watch, history, explain,
     ntp, mcp, lab, plugins, config, test, completion,
 )  # fmt: skip
 

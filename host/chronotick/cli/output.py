@@ -73,19 +73,22 @@ def print_error(message: str) -> None:
     print(f"chronotick: {message}", file=sys.stderr)
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str] = ()) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str] = (), room: int | None = 0) -> str:
     """Columns as wide as their widest cell; numbers are aligned right, words left.
 
     Where that is wider than the terminal, the columns named in `drop` go, the first one first. Where it still is, each
     row becomes a block with all its values: its first cell, then a line per value.
+
+    Args:
+        room: columns there are; 0 for as many as the terminal has, None for any number.
     """
-    room = columns()
+    room = columns() if room == 0 else room
     widths = [max(visible(row[i]) for row in [head, *rows]) for i in range(len(head))]
     if room is not None and sum(widths) + 2 * (len(widths) - 1) > room:
         kept = _fitting(head, widths, drop, room)
         if not kept:
             return "\n".join(_block(head, row, room) for row in rows)
-        return table([head[i] for i in kept], [[row[i] for i in kept] for row in rows])
+        return table([head[i] for i in kept], [[row[i] for i in kept] for row in rows], room=room)
     numeric = [bool(rows) and all(_number(row[i]) for row in rows) for i in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:

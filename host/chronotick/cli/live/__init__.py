@@ -1,0 +1,1 @@
+"""The live terminal view: what it gathers, how it remembers, and how it is drawn."""
