@@ -12,6 +12,7 @@ import secrets
 import signal
 import time
 from collections import deque
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -20,13 +21,15 @@ import psutil
 from chronotick.clock import timebase
 from chronotick.clock.discontinuity import Discontinuity, DiscontinuityDetector
 from chronotick.config.schema import Config, PluginConfig
-from chronotick.errors import PluginError, ProtocolError
+from chronotick.errors import PluginError, ProtocolError, RuntimeDirError
 from chronotick.forecast.request import Request
 from chronotick.forecast.types import Refusal
 from chronotick.fusion.types import Status
+from chronotick.interop import LOCAL_CHRONYD, ChronydSource, Outputs
 from chronotick.ntp.outcome import Outcome
 from chronotick.ntp.pool import NtpPool
 from chronotick.ntp.select import Selection, Verdict
+from chronotick.ntp.view import ServerView
 from chronotick.ops import report
 from chronotick.ops.sdnotify import SdNotify
 from chronotick.pipeline import Pipeline, Taken
@@ -38,10 +41,11 @@ from chronotick.publish.condition import Condition
 from chronotick.publish.events import EventPublisher
 from chronotick.publish.publisher import Publisher
 from chronotick.publish.types import HardBound
-from chronotick.serve import AdminVerbs, ClientVerbs, Server, Sources
+from chronotick.serve import AdminVerbs, ClientVerbs, Outlook, Past, Server, Signer, Sources
 from chronotick.units import NS_PER_S, s_to_ns
-from chronotick.wire import messages
+from chronotick.wire import host_key, messages
 from chronotick.wire.codes import Code
+from chronotick.wire.keys import load_server_keys
 from chronotick.wire.runtime_dir import RuntimeDir
 from chronotick.wire.sockets import ipc_endpoint
 
@@ -73,12 +77,16 @@ class App:
         self._status = Status.UNKNOWN
         self._weights: dict[str, float] = {}
         self._warmed = 0
+        self._complaint = ""
         self._asking: set[asyncio.Task[None]] = set()
         self._fixes: deque[tuple[int, str, int, float, float, float]] = deque(maxlen=HISTORY_FIXES)
         self._meter = report.HostMeter()
         self._report: dict[str, Any] = {}
         self._explanation: tuple[tuple[str, ...], dict[str, Any]] = ((), {})
         self._notify = SdNotify()
+        self._chronyd: ChronydSource | None = None
+        self._past = Past()
+        self._outlook: Outlook | None = None
 
     async def run(self) -> None:
         """Run until SIGTERM, SIGINT or the admin command `shutdown`.
@@ -96,6 +104,10 @@ class App:
             stack.callback(self._events.close)
             self._publisher = Publisher(self._directory.snapshot, self._config.publish, self._instance)
             stack.callback(self._publisher.close)
+            self._outputs = Outputs(self._config.interop, self._publisher.record)
+            stack.callback(self._outputs.close)
+            if self._config.interop.chronyd:
+                self._chronyd = ChronydSource(self._config.interop, self._config.ntp, self._on_outcome)
             self._pool = NtpPool(
                 self._config.ntp,
                 rng_seed=self._instance,
@@ -117,6 +129,9 @@ class App:
                 status=lambda: self._report,
                 history=self._history,
                 explain=lambda: self._explanation,
+                outlook=lambda: self._outlook,
+                past=self._past,
+                signer=self._signer(),
             )
             commands = AdminVerbs(
                 {
@@ -126,6 +141,13 @@ class App:
             )
             for path, verbs in ((self._directory.admin, commands), (self._directory.client, ClientVerbs(sources))):
                 server = Server(ipc_endpoint(path), verbs, name=f"serve {path.name}", lock=lock)
+                stack.callback(server.stop)
+                server.start()
+            if self._config.serve.endpoint:
+                keys = load_server_keys(
+                    Path(self._config.serve.secret_key_file), Path(self._config.serve.allowed_keys_dir)
+                )
+                server = Server(self._config.serve.endpoint, ClientVerbs(sources), name="serve tcp", keys=keys)
                 stack.callback(server.stop)
                 server.start()
             await self._work()
@@ -148,6 +170,8 @@ class App:
                 tasks.create_task(self._pool.run(), name="ntp"),
                 tasks.create_task(self._tick(), name="tick"),
             ]
+            if self._chronyd is not None:
+                workers.append(tasks.create_task(self._chronyd.run(), name="chronyd"))
             await self._stop.wait()
             self._notify.send(STOPPING=1)
             for worker in (*workers, *self._asking):
@@ -162,9 +186,11 @@ class App:
         fed_s = reported_s = 0.0
         due_s = loop.time()
         while True:
-            if (found := self._detector.feed(timebase.reading())) is not None:
+            clocks = timebase.reading()
+            if (found := self._detector.feed(clocks)) is not None:
                 self._on_discontinuity(found)
             self._publish()
+            self._past.feed(self._publisher.record, clocks)
             self._ask_models()
             now_s = loop.time()
             if now_s - reported_s >= min(REPORT_S, 5 * interval_s):
@@ -182,7 +208,7 @@ class App:
         self._follow_vote(taken)
         if taken.fix is None or taken.update is None:
             return
-        polls = [view.poll_s for view in self._pool.snapshot() if view.reach]
+        polls = [view.poll_s for view in self._views() if view.reach]
         self._condition.on_fix(taken.fix.raw_ns, max(polls, default=self._config.ntp.max_poll_s))
         fix, surprise_s = taken.fix, taken.update.innovation_s
         utc_ns = fix.raw_ns + fix.theta_ns
@@ -218,6 +244,7 @@ class App:
             # What the last host left still stands until this one knows better; an unknown is said once.
             if not self._publisher.resumed and self._publisher.current.status is not Status.UNKNOWN:
                 self._publisher.publish_unknown(fix_raw_ns=self._condition.fix_raw_ns)
+            self._outputs.publish(self._publisher.record)
             self._follow_status(Status.UNKNOWN)
             return
         self._publisher.publish(
@@ -228,6 +255,7 @@ class App:
             void_raw_ns=self._condition.void_raw_ns,
             epoch=state.epoch,
         )
+        self._outputs.publish(self._publisher.record)
         self._weights = dict(fused.weights)
         self._follow_status(status)
         fix = self._pipeline.last_fix
@@ -250,6 +278,17 @@ class App:
             level = logging.INFO if status is Status.SYNCHRONISED else logging.WARNING
             log.log(level, "%s: %s", status.value, self._sentence())
             self._notify.send(STATUS=f"{status.value}: {self._sentence()}")
+
+    def _follow_silence(self) -> None:
+        """While no time is known, say why, and again when the reason changes."""
+        why = self._sentence()
+        if self._status is Status.UNKNOWN and why != self._complaint and self._pool_was_asked():
+            log.warning("%s: %s", Status.UNKNOWN.value, why)
+            self._notify.send(STATUS=f"{Status.UNKNOWN.value}: {why}")
+            self._complaint = why
+
+    def _pool_was_asked(self) -> bool:
+        return all(view.accepted or view.reason for view in self._pool.snapshot())
 
     def _follow_warm_up(self) -> None:
         """Say each quarter of the warm-up once."""
@@ -279,7 +318,6 @@ class App:
             log.info("forecast refused", extra={"model": refused.model, "code": refused.code, "why": refused.reason})
 
     def _on_plugin(self, event: PluginEvent) -> None:
-        log.info("%s is %s", event.name, event.state.value, extra={"why": event.detail} if event.detail else None)
         self._events.publish(
             "plugin", self._utc_ns(), {"name": event.name, "state": event.state.value, "detail": event.detail}
         )
@@ -290,13 +328,37 @@ class App:
         asked = dict.fromkeys(role.plugin for role in self._pipeline.roles)
         return (*self._config.plugins, *(PluginConfig(name=name) for name in asked if name not in named))
 
+    def _signer(self) -> Signer | None:
+        path = host_key.locate(
+            self._directory.path,
+            self._config.serve.stamp_key_file,
+            own_directory=bool(self._config.publish.runtime_dir),
+        )
+        try:
+            return Signer(host_key.load_or_create(path))
+        except RuntimeDirError as error:
+            # Time is worth more than stamps: the host runs, and says to whoever asks for one why there is none.
+            log.warning("stamps can not be signed: %s", error)
+            return None
+
+    def _views(self) -> tuple[ServerView, ...]:
+        """All sources at this moment: the servers, and a chronyd that is asked."""
+        chronyd, servers = self._chronyd, self._pool.snapshot()
+        if chronyd is None:
+            return servers
+        raw_ns, bound = timebase.raw_ns(), self._pipeline.tuning.rate_bound
+        states = (one for one in self._pipeline.associations.servers if one.name == LOCAL_CHRONYD)
+        return (*servers, *(chronyd.view(state, raw_ns, bound) for state in states))
+
     def _look(self) -> None:
         """Make the status that clients are told."""
         raw_ns, pair = timebase.raw_ns(), timebase.pair()
-        views = self._pool.snapshot()
+        views = self._views()
         host = self._meter.section(instance=self._instance, uptime_s=time.time() - self._begun_s, ready_s=self._ready_s)
+        self._outlook = self._look_ahead(raw_ns)
         forecasts = report.forecasts_section(self._pipeline)
         self._follow_warm_up()
+        self._follow_silence()
         self._report = {
             "host": host,
             "clock": report.clock_section(
@@ -312,9 +374,21 @@ class App:
         )
         self._explanation = (chain, {"weights": self._weights, "candidates": forecasts["candidates"]})
 
+    def _look_ahead(self, raw_ns: int) -> Outlook | None:
+        """How the floor's estimate spreads from here on; a model's gain is not counted on that far ahead."""
+        state, intervals = self._pipeline.state, self._pipeline.fusion.intervals
+        if state is None:
+            return None
+
+        def spread(at_raw_ns: int) -> tuple[float, float]:
+            sigma_s = state.sigma_s(at_raw_ns)
+            return sigma_s, sigma_s * intervals.multiplier(max(state.ahead_s(at_raw_ns), 0.0), 0.0)
+
+        return Outlook.of(raw_ns, spread)
+
     def _sentence(self) -> str:
         age_s = (timebase.raw_ns() - self._condition.fix_raw_ns) / NS_PER_S
-        return report.sentence(self._status, self._selection, self._pool.snapshot(), age_s)
+        return report.sentence(self._status, self._selection, self._views(), age_s)
 
     def _history(self, question: messages.History) -> tuple[tuple[str, ...], list[list[Any]], bool]:
         if question.series != "fixes":

@@ -39,7 +39,7 @@ class AsyncClock:
         timeout_s: float = 1.0,
     ) -> None:
         """Args: as of `Clock`."""
-        self.clock = Clock(runtime_dir, endpoint=endpoint, keys=keys, fall_back=fall_back, timeout_s=timeout_s)
+        self.clock: Clock = Clock(runtime_dir, endpoint=endpoint, keys=keys, fall_back=fall_back, timeout_s=timeout_s)
 
     async def now(self, *, max_width_ns: int | None = None, allow_unknown: bool = False) -> Reading:
         """As `Clock.now`."""

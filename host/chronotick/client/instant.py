@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn, Protocol
 
-from chronotick.client.reading import Reading, quantile
+from chronotick.client.reading import Reading, quantile, unordered
 from chronotick.errors import ClockUnknown, OutOfRange
 from chronotick.wire.snapshot import MAX_NS, MIN_NS, Z95, Status
 
@@ -102,16 +102,16 @@ class Instant(NamedTuple):
         return made
 
     def __lt__(self, other: object) -> NoReturn:
-        raise _unordered()
+        raise unordered("Instants")
 
     def __le__(self, other: object) -> NoReturn:
-        raise _unordered()
+        raise unordered("Instants")
 
     def __gt__(self, other: object) -> NoReturn:
-        raise _unordered()
+        raise unordered("Instants")
 
     def __ge__(self, other: object) -> NoReturn:
-        raise _unordered()
+        raise unordered("Instants")
 
 
 def instant_of(reading: Reading) -> Instant:
@@ -157,7 +157,3 @@ def told(answer: Mapping[str, Any], travel_ns: int = 0) -> Instant:
         epoch=answer["epoch"],
         host_instance=answer["host_instance"],
     )
-
-
-def _unordered() -> TypeError:
-    return TypeError("Instants are intervals and have no order: use chronotick.compare.")

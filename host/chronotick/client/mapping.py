@@ -39,7 +39,7 @@ class Mapping:
             os.close(file)
         self._identity = (facts.st_dev, facts.st_ino)
         self._buffer = memoryview(mapped)
-        self.words = self._buffer[: snapshot.HEADER_BYTES].cast("Q")
+        self.words: memoryview = self._buffer[: snapshot.HEADER_BYTES].cast("Q")
 
     def load(self) -> tuple[int, Record]:
         """The generation and the last whole record.

@@ -114,9 +114,21 @@ class Reading(tuple[int, int, Record]):
         return f"Reading({', '.join(f'{name}={value!r}' for name, value in self.as_dict().items())})"
 
     def __lt__(self, other: object) -> NoReturn:
-        raise TypeError("Readings are intervals and have no order: compare earliest_ns and latest_ns.")
+        raise unordered("Readings")
 
-    __le__ = __gt__ = __ge__ = __lt__
+    def __le__(self, other: object) -> NoReturn:
+        raise unordered("Readings")
+
+    def __gt__(self, other: object) -> NoReturn:
+        raise unordered("Readings")
+
+    def __ge__(self, other: object) -> NoReturn:
+        raise unordered("Readings")
+
+
+def unordered(what: str) -> TypeError:
+    """The error of whoever asks `<` which of two intervals is first."""
+    return TypeError(f"{what} are intervals and have no order: use compare, or compare earliest_ns and latest_ns.")
 
 
 _NAMES = (

@@ -1,9 +1,9 @@
 """What was published, and what the system clock showed beside it: for stamps that were taken in the past. Pure.
 
-A stamp of the raw clock is answered from the line that was published then, cut with the bound of the next one kept:
-both hold. A stamp of the system clock is first brought to the raw clock. The system clock is steered all the time and
-sometimes stepped, so the range of its distance from the raw clock is kept between any two moments, and a stamp gives a
-range of raw instants: next to a step a wide one, and none for a time that a step has skipped.
+A stamp of the raw clock is answered from the two lines that were published around it: the time from between their
+anchors, the bound from where both hold. A stamp of the system clock is first brought to the raw clock. The system clock
+is steered all the time and sometimes stepped, so the range of its distance from the raw clock is kept between any two
+moments, and a stamp gives a range of raw instants: next to a step a wide one, and none for a time that it skipped.
 """
 
 from collections import deque
@@ -147,14 +147,18 @@ def _reading(low: int, high: int, moments: tuple[Moment, ...], number: int) -> m
     if line is None:
         raise ProtocolError(Code.NO_TIME, "Nothing is known of the time of that stamp.")
     earliest, latest = _bounds(low, high, before, after)
-    far = abs(middle - line.raw_ns)
-    utc = line.utc_ns(middle) if before else line.raw_ns + line.theta_ns - far - int(line.rate * far)
+    if before is not None and after is not None and before.epoch == after.epoch:
+        # Between two anchors the readers were told about what lies on the straight line between the two.
+        share = (middle - before.raw_ns) / max(after.raw_ns - before.raw_ns, 1)
+        utc = middle + before.theta_ns + round(share * (after.theta_ns - before.theta_ns))
+        sigma, half = (max(one) for one in zip(_spread(before), _spread(after), strict=True))
+    else:
+        # A line speaks for the second after it; further off its spread is not known: it grows like the hard interval.
+        far = abs(middle - line.raw_ns)
+        utc = middle + line.theta_ns + int(line.rate * (middle - line.raw_ns))
+        sigma, half = (spread + ceil(line.bound_growth * far) for spread in _spread(line))
     utc = min(max(utc, earliest), latest)
-    # A line speaks for the seconds after it; further off its spread is not known, and grows like the hard interval.
-    unknown = ceil(line.bound_growth * far) if not before or far > 2 * EVERY_NS else 0
-    unknown += (high - low + 1) // 2
-    half = line.half_width_95_ns(middle) + unknown
-    age = abs(middle - line.fix_raw_ns)
+    sigma, half = sigma + (high - low + 1) // 2, half + (high - low + 1) // 2
     return messages.Reading(
         id=number,
         utc_ns=utc,
@@ -162,16 +166,20 @@ def _reading(low: int, high: int, moments: tuple[Moment, ...], number: int) -> m
         latest_ns=latest,
         low_95_ns=max(utc - half, earliest),
         high_95_ns=min(utc + half, latest),
-        sigma_ns=line.sigma_ns(middle) + unknown,
+        sigma_ns=sigma,
         status=(line.status_at(middle) if before else line.status).value,
         raw_ns=middle,
         as_of_utc_ns=utc + line.fix_raw_ns - middle if line.fix_raw_ns else 0,
-        age_ns=age,
+        age_ns=abs(middle - line.fix_raw_ns),
         source=line.source,
         epoch=line.epoch,
         sequence=line.sequence,
         host_instance=line.host_instance,
     )
+
+
+def _spread(line: Record) -> tuple[int, int]:
+    return line.sigma_ns(line.raw_ns), line.half_width_95_ns(line.raw_ns)
 
 
 def _bounds(low: int, high: int, before: Record | None, after: Record | None) -> tuple[int, int]:

@@ -55,9 +55,9 @@ class Server:
         Raises:
             RuntimeDirError: the endpoint can not be bound.
         """
-        self.answered = 0
-        self.refused = 0
-        self.dropped = 0
+        self.answered: int = 0
+        self.refused: int = 0
+        self.dropped: int = 0
         self._quiet_until = 0.0
         self._answer = answer
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

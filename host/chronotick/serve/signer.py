@@ -12,7 +12,7 @@ class Signer:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self.host = host_of(key)
+        self.host: str = host_of(key)
 
     def stamp(self, reading: Reading, payload_sha256: str) -> str:
         """The token of a payload's hash at this reading.
