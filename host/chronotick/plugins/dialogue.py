@@ -57,12 +57,15 @@ class Dialogue:
         self.totals, self.inferences = Durations(), Durations()
         self.served = 0
         self.refused: Counter[str] = Counter()
+        # It may be SUSPECT: what is heard next may be its recovery.
+        self._doubted = False
         self._sequence = self._unanswered = self._idle_pongs = self._strikes = 0
 
     def reset(self) -> None:
         """Begin anew with another process. What was counted stays."""
         self.identity, self.capabilities, self.rss_bytes = b"", None, 0
         self._unanswered = self._idle_pongs = self._strikes = 0
+        self._doubted = False
 
     def send(self, message: Message) -> Sent:
         """Hand a message to the peer."""
@@ -93,6 +96,7 @@ class Dialogue:
         if sent is Sent.FULL:
             return self._refuse(Code.BUSY, f"The queue to {self._name} is full.")
         if sent is Sent.NO_ROUTE:
+            self._doubted = True
             self._feed(Event.SILENT, "its connection is gone")
             return self._refuse(Code.PLUGIN_DIED, f"The connection of {self._name} is gone.")
         return await self._wait(request, began_ns)
@@ -132,7 +136,8 @@ class Dialogue:
             self.send(Pong(seq=message.seq, sent_ns=message.sent_ns))
         elif isinstance(message, Error):
             self._on_error(message)
-        if not self.ledger.overdue:
+        if self._doubted and not self.ledger.overdue:
+            self._doubted = False
             self._feed(Event.RECOVERED, "answers again")
 
     def beat(self) -> None:
@@ -140,11 +145,13 @@ class Dialogue:
         if not self.identity:
             return
         if self._unanswered >= self._around.timing.missed:
+            self._doubted = True
             self._feed(Event.SILENT, f"has not answered {self._unanswered} pings")
         self._sequence += 1
         self._unanswered += 1
         ping = Ping(seq=self._sequence, sent_ns=time.monotonic_ns(), host_instance=self._around.host_instance)
         if self.send(ping) is Sent.NO_ROUTE:
+            self._doubted = True
             self._feed(Event.SILENT, "its connection is gone")
 
     def strike(self, code: str, sentence: str) -> None:
@@ -192,5 +199,6 @@ class Dialogue:
 
     def _on_late(self, request_id: int) -> None:
         self.send(Cancel(id=request_id))
+        self._doubted = True
         self._feed(Event.OVERDUE, "computes past a deadline")
         self.strike(Code.DEADLINE_EXCEEDED, "the deadline passed")

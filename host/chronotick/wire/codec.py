@@ -102,7 +102,7 @@ _inline: Final = _decoder(())
 
 
 def _check_size(frames: Sequence[bytes]) -> None:
-    size = sum(len(frame) for frame in frames)
+    size = sum(map(len, frames))
     if size > MAX_MESSAGE_BYTES:
         raise ProtocolError(Code.TOO_LARGE, f"A message of {size} bytes is above {MAX_MESSAGE_BYTES}.")
 
