@@ -13,8 +13,6 @@ stages run in this order, each in the folder of its name, and no stage reaches b
     (publish/ slews it into the snapshot; client/ and serve/ read that)
 """
 
-from collections.abc import Mapping
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +22,7 @@ from chronotick.clock.floor import Floor, FloorUpdate
 from chronotick.clock.state import ClockState
 from chronotick.clock.tuning import Tuning
 from chronotick.config.schema import Config
-from chronotick.forecast.request import Request, batch
+from chronotick.forecast.request import UNKNOWN, Offered, Request, batch
 from chronotick.forecast.schedule import Schedule
 from chronotick.forecast.types import Refusal
 from chronotick.forecast.validate import validate
@@ -98,14 +96,8 @@ class Pipeline:
             self.history.take(update.measurements, update.state.epoch)
         return Taken(step.selection, fix, update, hard)
 
-    def due(
-        self, mono_now_ns: int, ready: frozenset[str], offered: Mapping[str, tuple[float, ...]] | None = None
-    ) -> tuple[Request, ...]:
-        """Questions to put to the `ready` plugins now, in batches; each is to be answered or refused below.
-
-        Args:
-            offered: quantile levels that each plugin's model has; the usual nine for those not named.
-        """
+    def due(self, mono_now_ns: int, ready: frozenset[str], offered: Offered = UNKNOWN) -> tuple[Request, ...]:
+        """Questions to the `ready` plugins, in batches (see there for `offered`); each is answered or refused below."""
         for role in self.schedule.overdue(mono_now_ns):
             plugin = next(one.plugin for one in self.roles if one.name == role)
             self.fusion.on_bad(Refusal(plugin, (role,), "deadline_exceeded", "No answer came within the deadline."))
@@ -123,7 +115,7 @@ class Pipeline:
             self.not_ready.pop(one.name, None)
             self.schedule.asked(one.name, mono_now_ns, state.raw_ns)
             asks.append((one, window))
-        return batch(asks, offered=offered or {})
+        return batch(asks, offered=offered)
 
     def answer(
         self, request: Request, quantiles: NDArray[np.float64], mean: NDArray[np.float64] | None, infer_ms: float

@@ -124,6 +124,25 @@ def test_hub_out_of_reach(plugin_python: Path, tmp_path: Path) -> None:
     assert float(took) < 12
 
 
+def test_hub_weights_by_commit_without_network(plugin_python: Path, tiny: str, tmp_path: Path) -> None:
+    """What was fetched once is found by its commit with the hub forbidden, and the answer names that commit."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    snapshot = tmp_path / "models--someone--something" / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    for file in Path(tiny).iterdir():
+        (snapshot / file.name).write_bytes(file.read_bytes())
+    program = (
+        "from chronotick.sdk import Params\n"
+        "from chronotick_ttm import TtmForecaster\n"
+        f"params = Params(values={{'repo': 'someone/something', 'revision': {commit!r}}})\n"
+        "offered = TtmForecaster().load(params, lambda *_: None)\n"
+        "print(offered.model_id, offered.revision)\n"
+    )
+    environ = {**worker_environ(), "HF_HUB_CACHE": str(tmp_path)}
+    run = subprocess.run([plugin_python, "-c", program], env=environ, capture_output=True, text=True, timeout=100)
+    assert run.stdout == f"someone/something {commit}\n", run.stderr
+
+
 @pytest.mark.parametrize("device", ["cuda:7", "abacus"])
 def test_device_missing(worker: Worker, tiny: str, device: str) -> None:
     """A device that is not there is device_missing, with what to do about it."""

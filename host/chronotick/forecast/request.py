@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -13,8 +13,9 @@ from chronotick.window.types import Window
 from chronotick.wire.validate import LEVEL_TOLERANCE
 
 LEVELS: Final[tuple[float, ...]] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-# Of plugins whose levels are not known.
-_UNKNOWN: Final[Mapping[str, tuple[float, ...]]] = MappingProxyType({})
+Offered: TypeAlias = Mapping[str, tuple[float, ...]]
+"""Quantile levels that the model of each plugin has, by the plugin's name."""
+UNKNOWN: Final[Offered] = MappingProxyType({})
 # A window flatter than this is scaled as if it were not, s/s: the noise of the arithmetic is not a pattern.
 _SCALE_FLOOR: Final = 1e-13
 
@@ -53,7 +54,7 @@ class Request(msgspec.Struct, frozen=True, eq=False):
 def batch(
     asks: Sequence[tuple[RoleConfig, Window]],
     levels: tuple[float, ...] = LEVELS,
-    offered: Mapping[str, tuple[float, ...]] = _UNKNOWN,
+    offered: Offered = UNKNOWN,
 ) -> tuple[Request, ...]:
     """Put windows that can share a forward pass into one request: same plugin, origin, step, context and horizon.
 
