@@ -11,6 +11,7 @@ from chronotick.cli import (
     completion,
     config,
     demo,
+    doctor,
     exits,
     explain,
     history,
@@ -32,7 +33,7 @@ from chronotick.errors import ChronoTickError, ConfigError, HostAbsent, OutOfRan
 
 COMMANDS = (
     demo, run, now, waitsync, status, sources, models, watch, history, explain,
-    ntp, mcp, lab, plugins, config, test, completion,
+    doctor, ntp, mcp, lab, plugins, config, test, completion,
 )  # fmt: skip
 
 # What the `host` and `cli` extras install; the client alone does without.

@@ -1,0 +1,1 @@
+"""What `chronotick doctor` looks at, by section: installation, machine, network, host."""
