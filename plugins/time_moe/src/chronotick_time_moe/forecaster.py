@@ -1,5 +1,6 @@
 """Time-MoE behind the plugin SDK. All model calls go through the library's public `TimeMoeForPrediction`."""
 
+import json
 import logging
 import os
 from pathlib import Path
@@ -38,6 +39,7 @@ HORIZON_SHARE = 4
 CELLS_MAX = 4_194_304
 # The model gives points; the host makes the spread from the errors that it sees.
 LEVELS = (0.5,)
+_MEND = "Use a Time-MoE checkpoint (TimeMoeForPrediction)."
 
 
 class TimeMoeForecaster:
@@ -131,6 +133,7 @@ def _load_model(torch: Any, wanted: ModelSettings, folder: Path) -> Any:
     from safetensors import SafetensorError
     from sktime.libs.timemoe import TimeMoeForPrediction
 
+    _check_config(folder)
     try:
         return TimeMoeForPrediction.from_pretrained(
             str(folder), torch_dtype=getattr(torch, wanted.dtype), local_files_only=True
@@ -142,6 +145,16 @@ def _load_model(torch: Any, wanted: ModelSettings, folder: Path) -> Any:
     ) as error:  # fmt: skip
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsMismatch(
-            f"{folder} does not hold a model that sktime can load as Time-MoE: {first}",
-            mend="Use a Time-MoE checkpoint (TimeMoeForPrediction).",
+            f"{folder} does not hold a model that sktime can load as Time-MoE: {first}", mend=_MEND
         ) from error
+
+
+def _check_config(folder: Path) -> None:
+    """Refuse another model's configuration, of which the library would make one of 20 GB out of its own defaults."""
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+        kind = config["model_type"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise WeightsMismatch(f"{folder}/config.json is no configuration of a model: {error!r}.", mend=_MEND) from error
+    if kind != "time_moe":
+        raise WeightsMismatch(f"{folder} holds a model of the kind {kind!r}, expected 'time_moe'.", mend=_MEND)
