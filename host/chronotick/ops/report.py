@@ -88,6 +88,9 @@ def sources_section(views: Sequence[ServerView], selection: Selection | None) ->
         row["refused"] = dict(row["refused"])
         identity = next((one for one in standings if one == view.name or one.startswith(f"{view.name} (")), "")
         row["standing"] = standings.get(identity, "unheard")
+        if not view.reach and view.reason is not None:
+            # Why it is not heard says more than that it is not.
+            row["standing"] = view.reason.value
         servers.append(row)
     return {
         "servers": servers,
