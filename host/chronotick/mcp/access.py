@@ -1,15 +1,11 @@
-"""The adapter's way to the host: the clock and, for all that is not in the snapshot, the host's client socket."""
+"""The adapter's way to the host: one clock for all calls, and the adapter's own counters."""
 
 import threading
 import time
 from typing import Any
 
 from chronotick.client import Clock, Reading
-from chronotick.client.connection import Connection
 from chronotick.clock import timebase
-from chronotick.errors import HostAbsent, RuntimeDirError
-from chronotick.wire import runtime_dir
-from chronotick.wire.sockets import ipc_endpoint
 
 # Longest wait for the host's answer over its local socket, s. It takes well under a millisecond when there is a host.
 TIMEOUT_S = 1.0
@@ -19,29 +15,27 @@ class HostAccess:
     """One clock for all calls, so that no two answers run backwards. Thread-safe; finds a new host by itself.
 
     Attributes:
-        directory: the host's runtime directory as given; "" for the usual places.
-        clock: reads the host's snapshot.
+        clock: reads the host's snapshot, and asks its client socket for what is not in it. No network in either.
         begun_s: when this adapter began, on the monotonic clock, s.
         calls, failures: tool calls so far, and those that could not be answered.
     """
 
-    def __init__(self, directory: str = "") -> None:
-        self.directory = directory
-        self.clock = Clock(directory, timeout_s=TIMEOUT_S)
+    def __init__(self, directory: str = "", timeout_s: float = TIMEOUT_S) -> None:
+        """Args: the host's runtime directory, "" for the usual places; longest wait for its answer, > 0, s."""
+        self.clock = Clock(directory, timeout_s=timeout_s)
         self.begun_s = time.monotonic()
         self.calls = 0
         self.failures = 0
         self._busy_s = 0.0
-        self._connection: Connection | None = None
         self._lock = threading.Lock()
 
-    def now(self, *, allow_unknown: bool = False) -> tuple[Reading, int]:
+    def now(self, *, max_width_ns: int | None = None, allow_unknown: bool = False) -> tuple[Reading, int]:
         """A reading, and CLOCK_REALTIME at the same instant, ns.
 
         Raises:
             ClockError: as `Clock.now`.
         """
-        reading = self.clock.now(allow_unknown=allow_unknown)
+        reading = self.clock.now(max_width_ns=max_width_ns, allow_unknown=allow_unknown)
         pair = timebase.pair(tries=1)
         return reading, pair.realtime_ns - (pair.raw_ns - reading.raw_ns)
 
@@ -51,17 +45,7 @@ class HostAccess:
         Raises:
             HostAbsent: no host answers.
         """
-        try:
-            endpoint = ipc_endpoint(runtime_dir.find(self.directory).client)
-        except RuntimeDirError as error:
-            raise HostAbsent(error.message, mend=error.mend) from error
-        with self._lock:
-            if self._connection is None or self._connection.endpoint != endpoint:
-                self._hang_up()
-                self._connection = Connection(endpoint, TIMEOUT_S)
-            connection = self._connection
-        sections: dict[str, Any] = connection.request("status_query")["sections"]
-        return sections
+        return self.clock.status()
 
     def count(self, seconds: float, *, failed: bool) -> None:
         """Count a call and how long it took."""
@@ -78,10 +62,3 @@ class HostAccess:
     def close(self) -> None:
         """Give up mapping and socket."""
         self.clock.close()
-        with self._lock:
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None

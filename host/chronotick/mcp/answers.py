@@ -1,13 +1,27 @@
 """From a reading to the answer of a tool. Pure: no clock, no host."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from chronotick.client import Reading, Status
+from chronotick.client.compare import Order, compare
+from chronotick.client.instant import Instant
 from chronotick.mcp import results
 from chronotick.mcp.instants import to_rfc3339
-from chronotick.units import NS_PER_S, s_to_ns
+from chronotick.units import NS_PER_S
 from chronotick.wire.snapshot import MAX_NS, Z95
+
+
+class Event(NamedTuple):
+    """What is known of when an event was. Attributes as of `Instant`; raw_ns is None unless read on this machine."""
+
+    utc_ns: int
+    earliest_ns: int
+    latest_ns: int
+    half_width_95_ns: int
+    raw_ns: int | None = None
+    host_instance: int = 0
+
 
 DAEMON_STATUS = {
     Status.SYNCHRONISED: "ready",
@@ -24,30 +38,67 @@ NOTE = (
 )
 
 
+def event_fields(at: Reading | Instant) -> dict[str, Any]:
+    """The fields of `EventInstant`. Its status is not UNKNOWN."""
+    earliest, latest = at.earliest_ns, at.latest_ns
+    return {
+        "utc": to_rfc3339(at.utc_ns),
+        "utc_ns": str(at.utc_ns),
+        "earliest_ns": str(earliest),
+        "latest_ns": str(latest),
+        "earliest": to_rfc3339(earliest),
+        "latest": to_rfc3339(latest),
+        "hard_width_ns": str(latest - earliest),
+        "sigma_ns": str(at.sigma_ns),
+        "half_width_95_ns": str(at.half_width_95_ns),
+        "age_ns": str(at.age_ns),
+        "status": at.status.value,
+        "epoch": at.epoch,
+        "host_instance": str(at.host_instance),
+    }
+
+
 def time_reading(reading: Reading, level: float = LEVEL_95) -> results.TimeReading:
     """A reading as the tool `now` gives it. The reading's status is not UNKNOWN; level in (0, 1)."""
     low, high = reading.interval(level)
-    earliest, latest = reading.earliest_ns, reading.latest_ns
     return results.TimeReading(
-        utc=to_rfc3339(reading.utc_ns),
-        utc_ns=str(reading.utc_ns),
-        earliest_ns=str(earliest),
-        latest_ns=str(latest),
-        earliest=to_rfc3339(earliest),
-        latest=to_rfc3339(latest),
-        hard_width_ns=str(latest - earliest),
+        **event_fields(reading),
         interval=results.Interval(
             level=level, low_ns=str(low), high_ns=str(high), low=to_rfc3339(low), high=to_rfc3339(high)
         ),
-        sigma_ns=str(reading.sigma_ns),
-        status=reading.status.value,
         as_of=to_rfc3339(reading.as_of_ns),
-        age_seconds=reading.age_ns / NS_PER_S,
         source=list(reading.source),
-        epoch=reading.epoch,
-        raw_ns=str(reading.raw_ns),
-        host_instance=f"{reading.host_instance:016x}",
+        # Only a snapshot's reading shows the raw clock that the host and all readers of this machine share.
+        raw_ns=str(reading.raw_ns) if reading[2].host_pid else None,
     )
+
+
+def comparison(a: Event, b: Event, *, verified: bool) -> results.ComparisonResult:
+    """The order of two events."""
+    found = compare(a, b)
+    if found.order is Order.AMBIGUOUS and (first := _by_raw_clock(a, b)) is not None:
+        found = found._replace(order=first, probability=float(first is Order.BEFORE))
+    match found.order:
+        case Order.BEFORE:
+            verdict = "a was before b."
+        case Order.AFTER:
+            verdict = "a was after b."
+        case _:
+            verdict = f"Nobody can tell which came first; a was before b with probability {found.probability:.3f}."
+    return results.ComparisonResult(
+        order=found.order.value,
+        probability=found.probability,
+        gap_ns=str(found.gap_ns),
+        verdict=verdict,
+        verified=verified,
+    )
+
+
+def _by_raw_clock(a: Event, b: Event) -> Order | None:
+    """The order of two readings of one machine's snapshot by the raw clock that they share, which needs no servers."""
+    if a.raw_ns is None or b.raw_ns is None or a.host_instance != b.host_instance or a.raw_ns == b.raw_ns:
+        return None
+    return Order.BEFORE if a.raw_ns < b.raw_ns else Order.AFTER
 
 
 def corrected(reading: Reading, system_ns: int, latency_ms: float, stats: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -105,21 +156,14 @@ def confidence_interval(reading: Reading, system_ns: int, level: float) -> resul
     )
 
 
-def future(reading: Reading, ahead_s: float) -> dict[str, Any]:
-    """The fields that `FutureTime` adds: the same line, `ahead_s` later (0 to 3600).
-
-    The half width on the line is convex in time: it may shrink while a slew gives back what it held, then grows. So the
-    larger of now's and then's never falls as `ahead_s` grows.
-    """
-    line, ahead_ns = reading[2], s_to_ns(ahead_s)
-    then_ns = reading.raw_ns + ahead_ns
-    utc_ns = reading.utc_ns + line.utc_ns(then_ns) - line.utc_ns(reading.raw_ns)
+def future(reading: Reading, later: Instant, ahead_s: float) -> dict[str, Any]:
+    """The fields that `FutureTime` adds, from now and from what will be known `ahead_s` later."""
     now_half = reading.half_width_95_ns
-    half = max(now_half, line.half_width_95_ns(then_ns))
+    half = max(now_half, later.half_width_95_ns)
     return {
-        "future_timestamp": utc_ns / NS_PER_S,
-        "future_timestamp_ns": str(utc_ns),
-        "future_timestamp_rfc3339": to_rfc3339(utc_ns),
+        "future_timestamp": later.utc_ns / NS_PER_S,
+        "future_timestamp_ns": str(later.utc_ns),
+        "future_timestamp_rfc3339": to_rfc3339(later.utc_ns),
         "future_seconds": ahead_s,
         "future_uncertainty": half / NS_PER_S,
         "uncertainty_increase": (half - now_half) / NS_PER_S,

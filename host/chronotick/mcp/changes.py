@@ -23,8 +23,10 @@ MAX_SESSIONS = 256
 class Bus:
     """Carries events to the streams of `subscriptions/listen`, and knows whether there are any."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin: Callable[[], None]) -> None:
+        """Args: called when somebody begins to listen."""
         self._inner = InMemorySubscriptionBus()
+        self._begin = begin
         self.listeners = 0
 
     async def publish(self, event: ServerEvent) -> None:
@@ -35,6 +37,7 @@ class Bus:
         """Add a stream; what is returned removes it, once."""
         unsubscribe = self._inner.subscribe(listener)
         self.listeners += 1
+        self._begin()
         left = False
 
         def leave() -> None:
@@ -56,7 +59,8 @@ class Changes:
 
     def __init__(self, access: HostAccess) -> None:
         self._access = access
-        self.bus = Bus()
+        self._wanted = anyio.Event()
+        self.bus = Bus(self._begin)
         self._sessions: dict[int, tuple[ServerSession, set[str]]] = {}
 
     def subscribe(self, session: ServerSession, uri: str) -> None:
@@ -66,6 +70,7 @@ class Changes:
         while len(self._sessions) >= MAX_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
         self._sessions[key] = (session, uris | {uri})
+        self._begin()
 
     def unsubscribe(self, session: ServerSession, uri: str) -> None:
         """No longer tell this connection."""
@@ -77,17 +82,20 @@ class Changes:
 
     async def watch(self) -> None:
         """Watch until cancelled."""
-        before: dict[str, Hashable] | None = None
         while True:
-            if not self.bus.listeners and not self._sessions:
-                before = None
-            else:
+            await self._wanted.wait()
+            before = await anyio.to_thread.run_sync(seen, self._access)
+            while self.bus.listeners or self._sessions:
+                await anyio.sleep(LOOK_S)
                 now = await anyio.to_thread.run_sync(seen, self._access)
-                for uri in now if before is not None else ():
-                    if before is not None and now[uri] != before[uri]:
+                for uri in now:
+                    if now[uri] != before[uri]:
                         await self._tell(uri)
                 before = now
-            await anyio.sleep(LOOK_S)
+            self._wanted = anyio.Event()
+
+    def _begin(self) -> None:
+        self._wanted.set()
 
     async def _tell(self, uri: str) -> None:
         await self.bus.publish(ResourceUpdated(uri=uri))

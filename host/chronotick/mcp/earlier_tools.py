@@ -18,8 +18,9 @@ def get_time_with_future_uncertainty(access: HostAccess, asked: arguments.GetFut
     """The corrected time, and what it will be worth later."""
     began = time.perf_counter()
     reading, system_ns = access.now()
+    later = access.clock.future(asked.future_seconds)
     fields = answers.corrected(reading, system_ns, _since_ms(began), None)
-    return results.FutureTime(**fields, **answers.future(reading, asked.future_seconds))
+    return results.FutureTime(**fields, **answers.future(reading, later, asked.future_seconds))
 
 
 def get_time_with_confidence_interval(

@@ -14,10 +14,6 @@ from chronotick.errors import ChronoTickError
 ECHO_CHARACTERS = 200
 
 
-class Refused(ChronoTickError):
-    """An argument has the right type but makes no sense."""
-
-
 def failure(tool: str, arguments: Mapping[str, Any], error: Exception) -> CallToolResult:
     """The result of a call that failed: `{error, tool, arguments, timestamp}` with what mends it, as JSON text.
 
@@ -30,7 +26,7 @@ def failure(tool: str, arguments: Mapping[str, Any], error: Exception) -> CallTo
         "arguments": {name: _echo(value) for name, value in arguments.items()},
         "timestamp": time.time(),
         "timestamp_source": "system clock, uncorrected: for logs, not a time to use",
-        "kind": "InvalidArguments" if isinstance(error, ValidationError | ValueError) else type(error).__name__,
+        "kind": type(error).__name__ if isinstance(error, ChronoTickError) else "InvalidArguments",
         "mend": getattr(error, "mend", None) or "See the input schema of the tool.",
     }
     return CallToolResult(content=[TextContent(type="text", text=json.dumps(body, indent=2))], is_error=True)

@@ -42,8 +42,8 @@ class Interval(Answer):
     high: Rfc3339
 
 
-class TimeReading(Answer):
-    """The time, and the intervals that hold it."""
+class EventInstant(Answer):
+    """When something was, and the intervals that hold it. Hand it on whole, so that it can be compared."""
 
     utc: Annotated[str, Field(description="best estimate of UTC, RFC 3339 with nine digits")]
     utc_ns: UtcNs
@@ -52,15 +52,53 @@ class TimeReading(Answer):
     earliest: Rfc3339
     latest: Rfc3339
     hard_width_ns: Nanoseconds
-    interval: Annotated[Interval, Field(description="calibrated interval, much narrower than the hard one")]
     sigma_ns: Annotated[str, Field(description="standard deviation, whole nanoseconds")]
+    half_width_95_ns: Annotated[str, Field(description="half width of the calibrated 95 % interval, ns")]
+    age_ns: Annotated[str, Field(description="from the last measurement behind it to the instant, ns")]
     status: ClockStatus
-    as_of: Annotated[str, Field(description="when a server was last measured, RFC 3339")]
-    age_seconds: Annotated[float, Field(description="since that measurement, seconds")]
-    source: Annotated[list[str], Field(description="what the answer was made from: floor, and models that have weight")]
     epoch: Annotated[int, Field(description="times of one epoch never run backwards")]
-    raw_ns: Annotated[str, Field(description="CLOCK_MONOTONIC_RAW of this machine at the same instant, ns")]
     host_instance: Annotated[str, Field(description="which run of the host answered")]
+
+
+class TimeReading(EventInstant):
+    """The time, and the intervals that hold it."""
+
+    interval: Annotated[Interval, Field(description="calibrated interval, much narrower than the hard one")]
+    as_of: Annotated[str, Field(description="when a server was last measured, RFC 3339")]
+    source: Annotated[list[str], Field(description="what the answer was made from: floor, and models that have weight")]
+    raw_ns: Annotated[str | None, Field(description="CLOCK_MONOTONIC_RAW of this machine at the same instant, ns")] = (
+        None
+    )
+
+
+class Waited(Answer):
+    """The end of a wait."""
+
+    now: TimeReading
+    target_ns: UtcNs
+    waited_seconds: Annotated[float, Field(ge=0)]
+    late_ns: Annotated[str, Field(description="how far the wait overshot, by the estimate or bound that ended it, ns")]
+
+
+class ComparisonResult(Answer):
+    """Which of two events came first."""
+
+    order: Annotated[
+        Literal["BEFORE", "AFTER", "AMBIGUOUS"],
+        Field(description="BEFORE: a was certainly before b. AFTER: certainly after. AMBIGUOUS: nobody can tell"),
+    ]
+    probability: Annotated[float, Field(ge=0, le=1, description="that a was before b")]
+    gap_ns: Annotated[str, Field(description="best estimate of b minus that of a, ns")]
+    verdict: Annotated[str, Field(description="the order in a sentence")]
+    verified: Annotated[bool, Field(description="whether both times were tokens that this host has made")]
+
+
+class StampedInstant(EventInstant):
+    """A signed stamp, and when it was made."""
+
+    token: Annotated[str, Field(description="opaque: hand it on unchanged")]
+    payload_sha256: Annotated[str, Field(description="of what was stamped, hex")]
+    host: Annotated[str, Field(description="name of the host's key, hex")]
 
 
 class CorrectedTime(Answer):
@@ -143,10 +181,10 @@ class DaemonStatus(Answer):
 
     status: Annotated[str, Field(description="ready, warming_up, holdover or disrupted")]
     status_sentence: str
-    warmup_progress: Annotated[float, Field(ge=0, le=1, description="1 once a time is given")]
-    warmup_remaining_seconds: Annotated[
-        float | None, Field(description="0 once a time is given; null while it depends on servers that do not answer")
+    warmup_progress: Annotated[
+        float, Field(ge=0, le=1, description="of the history that models need; a time is given from the second fix on")
     ]
+    warmup_remaining_seconds: Annotated[float, Field(ge=0)]
     total_corrections: Annotated[int, Field(description="measurements that the clock was corrected by")]
     success_rate: Annotated[float | None, Field(description="share of exchanges that gave a sample; null before any")]
     average_latency_ms: Annotated[float, Field(description="mean duration of this adapter's tool calls, ms")]

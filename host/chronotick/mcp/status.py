@@ -28,12 +28,12 @@ def daemon_status(sections: dict[str, Any], adapter: results.AdapterStats) -> re
     """The condition under the names of the earlier ChronoTick."""
     clock, host = sections["clock"], sections["host"]
     status = Status(clock["status"])
-    known = status is not Status.UNKNOWN
+    progress, left_s = warm_up(sections)
     return results.DaemonStatus(
         status=DAEMON_STATUS[status],
         status_sentence=clock["sentence"],
-        warmup_progress=warm_up(sections),
-        warmup_remaining_seconds=0.0 if known else None,
+        warmup_progress=progress,
+        warmup_remaining_seconds=left_s,
         total_corrections=clock.get("fixes", 0),
         success_rate=success_rate(sections["sources"]["servers"]),
         average_latency_ms=adapter.average_call_ms,
@@ -59,7 +59,13 @@ def adapter_stats(access: HostAccess) -> results.AdapterStats:
     )
 
 
-def warm_up(sections: dict[str, Any]) -> float:
+def warm_up(sections: dict[str, Any]) -> tuple[float, float]:
+    """Progress, 0..1, and seconds left of the warm-up: how much has been seen of the history that models wait for."""
+    seen = sections["clock"]["warm_up"]
+    return float(seen["progress"]), float(seen["remaining_s"])
+
+
+def first_time(sections: dict[str, Any]) -> float:
     """How far the way to a first time is, 0..1: the share of a majority of servers that has answered; 1 with a time."""
     if sections["clock"]["status"] != Status.UNKNOWN:
         return 1.0

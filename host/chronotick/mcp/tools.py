@@ -36,7 +36,6 @@ class ToolSpec(NamedTuple):
                 title=self.title,
                 read_only_hint=True,
                 destructive_hint=False,
-                idempotent_hint=True,
                 open_world_hint=False,
             ),
         )
@@ -62,10 +61,53 @@ SPECS: tuple[ToolSpec, ...] = (
         _in_thread(clock_tools.now),
     ),
     ToolSpec(
+        "compare",
+        "Which event came first",
+        "Tell the order of two events from their intervals: BEFORE and AFTER are proofs, AMBIGUOUS comes with a "
+        "probability. Give each as the whole object that a tool returned, or as a token of stamp.",
+        arguments.Compare,
+        results.ComparisonResult,
+        _in_thread(clock_tools.compare),
+    ),
+    ToolSpec(
+        "wait_until",
+        "Wait for an instant",
+        "Return when UTC has reached `target`, or when the event `past` lies in the past beyond doubt (commit-wait). "
+        "Reports progress; can be cancelled.",
+        arguments.WaitUntil,
+        results.Waited,
+        waiting.wait_until,
+    ),
+    ToolSpec(
+        "stamp",
+        "Signed timestamp",
+        "Have the host sign that a payload existed now. Hand on the token unchanged; nobody can invent one.",
+        arguments.Stamp,
+        results.StampedInstant,
+        _in_thread(clock_tools.stamp),
+    ),
+    ToolSpec(
+        "verify",
+        "Check a signed timestamp",
+        "What a token of stamp says, when this host has made it; an invented or altered token is refused.",
+        arguments.Verify,
+        results.StampedInstant,
+        _in_thread(clock_tools.verify),
+    ),
+    ToolSpec(
+        "convert_past",
+        "Time of a past stamp",
+        "When a past reading of this machine's raw or system clock was taken, in true UTC with its interval: for log "
+        "lines and events that were stamped without ChronoTick.",
+        arguments.ConvertPast,
+        results.EventInstant,
+        _in_thread(clock_tools.convert_past),
+    ),
+    ToolSpec(
         "status",
         "Condition of the clock",
         "Whether the clock is sane and why: servers, vote, models and their weight, cost. With `wait_seconds` it waits "
-        "for the first time after a start, and tells the progress of the warm-up.",
+        "for a first time or for the warm-up after a start, and tells the progress.",
         arguments.GetStatus,
         results.HostStatus,
         waiting.status,

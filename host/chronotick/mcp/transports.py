@@ -2,9 +2,9 @@
 
 import ipaddress
 import logging
+import re
 from collections.abc import Sequence
 
-import uvicorn
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
@@ -20,6 +20,9 @@ MAX_BODY_BYTES = 1 << 20
 # Connections of the earlier era that can be open at once, and for how long without a request, s.
 MAX_SESSIONS = 256
 IDLE_S = 1800.0
+
+# A name, an IPv4 address, or an IPv6 address in brackets; then perhaps a port.
+_NAME = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
 
 log = logging.getLogger("chronotick.mcp")
 
@@ -69,10 +72,19 @@ async def serve_http(server: Server[None], host: str, port: int, allowed: Sequen
     Raises:
         ConfigError: as `http_app`.
     """
+    # Imported late: an adapter on standard input and output does not need it.
+    import uvicorn
+
     app = http_app(server, host, port, allowed)
     log.info("serving http://%s:%d%s", f"[{host}]" if ":" in host else host, port, PATH)
     config = uvicorn.Config(
-        app, host=host, port=port, log_level="warning", access_log=False, timeout_graceful_shutdown=2
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
     )
     await uvicorn.Server(config).serve()
 
@@ -88,13 +100,14 @@ def loopback(host: str) -> bool:
 
 
 def allowed_hosts(port: int, further: Sequence[str]) -> list[str]:
-    """The `Host` headers that are answered: this machine's own names, and those given."""
+    """The `Host` headers that are answered: this machine's own names, and those given.
+
+    Raises:
+        ConfigError: what is no name, such as a pattern.
+    """
     names = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")]
     for one in further:
-        names += [one] if _has_port(one) else [one, f"{one}:{port}"]
+        if not _NAME.fullmatch(one):
+            raise ConfigError(f"{one!r} is no host name; expected NAME or NAME:PORT, without patterns.")
+        names += [one] if one.rpartition(":")[2].isdigit() else [one, f"{one}:{port}"]
     return names
-
-
-def _has_port(name: str) -> bool:
-    _, colon, tail = name.rpartition(":")
-    return bool(colon) and tail.isdigit() and not (name.count(":") > 1 and not name.startswith("["))
