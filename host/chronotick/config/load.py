@@ -95,7 +95,7 @@ def _idle(config: Config) -> list[str]:
     """A note for each plugin that would run for nothing, and for each grid that fixes can not fill."""
     roles = [role for role in config.roles if role.enabled]
     asked = {role.plugin for role in roles}
-    fix_s = config.ntp.min_poll_s / len(config.ntp.servers)
+    fix_s = config.ntp.min_poll_s / (len(config.ntp.servers) + len(config.interop.sources))
     return [
         f"role `{role.name}` has a grid of {role.step_s:g} s while fixes come about every {fix_s:.3g} s at best: most "
         "of its points will be gaps. Lower ntp.min_poll_s (on your own servers only) or raise its step_s."

@@ -114,9 +114,13 @@ class ChronydSource:
         except OSError:
             return Refusal.NO_ROUTE
         assert process.stdout is not None
+        answer = b""
         try:
             async with asyncio.timeout(self._ntp.timeout_s):
-                answer = await process.stdout.read(_ANSWER_BYTES)
+                while piece := await process.stdout.read(_ANSWER_BYTES):
+                    answer += piece
+                    if len(answer) > _ANSWER_BYTES:
+                        return Refusal.OVERSIZE
                 status = await process.wait()
         except TimeoutError:
             return Refusal.TIMEOUT
@@ -124,7 +128,8 @@ class ChronydSource:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
-                await process.wait()
+                # Not wait(): what is left in the pipe has to be read for it to be closed.
+                await process.communicate()
         if status != 0:
             return Refusal.UNREACHABLE
         try:
