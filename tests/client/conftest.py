@@ -1,5 +1,6 @@
 """A host to read from, in this process, without anything but publishing and answering."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,11 +9,13 @@ import pytest
 
 from chronotick import Clock
 from chronotick.client import clock as clock_module
+from chronotick.clock import timebase
 from chronotick.config.schema import PublishConfig
 from chronotick.fusion.types import FusedForecast, Status
 from chronotick.publish import HardBound, Publication, Publisher
-from chronotick.serve import ClientVerbs, Server, Sources
-from chronotick.wire import runtime_dir
+from chronotick.serve import ClientVerbs, Outlook, Past, Server, Signer, Sources
+from chronotick.wire import host_key, runtime_dir
+from chronotick.wire.keys import ServerKeys
 
 S = 1_000_000_000
 THETA = 1_700_000_000 * S
@@ -26,6 +29,10 @@ class FakeHost:
         self.config = PublishConfig(interval_s=interval_s)
         self.publisher = Publisher(self.directory.snapshot, self.config, 1)
         self.server: Server | None = None
+        self.tcp: Server | None = None
+        self.past = Past()
+        self.outlook: Outlook | None = None
+        self.key_file = directory / "stamp.key"
 
     def publish(
         self,
@@ -43,26 +50,43 @@ class FakeHost:
         )
         bound = HardBound(raw, theta_ns - width_ns, theta_ns + width_ns, 5e-5)
         void = raw + round(void_s * S)
-        return self.publisher.publish(fused, bound, status=status, fix_raw_ns=raw, void_raw_ns=void, epoch=epoch)
+        made = self.publisher.publish(fused, bound, status=status, fix_raw_ns=raw, void_raw_ns=void, epoch=epoch)
+        self.past.feed(self.publisher.record, timebase.reading())
+        return made
 
     def restart(self, instance: int = 2, *, resume: bool = True) -> None:
         self.publisher.close()
         self.publisher = Publisher(self.directory.snapshot, self.config, instance, resume=resume)
 
-    def serve(self) -> None:
-        answer = ClientVerbs(
+    def verbs(self) -> ClientVerbs:
+        return ClientVerbs(
             Sources(
                 record=lambda: self.publisher.record,
                 status=lambda: {"clock": {"status": str(self.publisher.current.status)}},
                 history=lambda asked: ((asked.series,), [[1], [2]], False),
                 explain=lambda: (("because",), {}),
+                outlook=lambda: self.outlook,
+                past=self.past,
+                signer=Signer(host_key.load_or_create(self.key_file)),
             )
         )
+
+    def serve(self) -> None:
         self.lock = self.directory.lock()
-        self.server = Server(f"ipc://{self.directory.client}", answer, name="client.sock", lock=self.lock)
+        self.server = Server(f"ipc://{self.directory.client}", self.verbs(), name="client.sock", lock=self.lock)
         self.server.start()
 
+    def serve_tcp(self, keys: ServerKeys) -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            endpoint = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+        self.tcp = Server(endpoint, self.verbs(), name="serve tcp", keys=keys)
+        self.tcp.start()
+        return endpoint
+
     def close(self) -> None:
+        if self.tcp is not None:
+            self.tcp.stop()
         if self.server is not None:
             self.server.stop()
             self.lock.close()

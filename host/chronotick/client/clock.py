@@ -14,7 +14,7 @@ from chronotick.client.elapsed import Elapsed, elapsed
 from chronotick.client.instant import Bounded, Instant, instant_of
 from chronotick.client.mapping import Mapping
 from chronotick.client.reading import Reading
-from chronotick.client.remote import ask, ask_instant
+from chronotick.client.remote import Told, ask, ask_instant
 from chronotick.errors import (
     ClockError,
     ClockUnknown,
@@ -176,7 +176,12 @@ class Clock:
             told = self._told(now, "forecast_at", ahead_ns=later_ns)
         except HostAbsent:
             return ahead.future(now, later_ns)
-        return told.no_narrower_than(now)
+        if now[2].host_pid:
+            # Its raw clock is this one.
+            then = told.instant.moved(now.raw_ns + later_ns - told.raw_ns)
+        else:
+            then = told.instant.travelled(told.travel_ns)
+        return then.no_narrower_than(now)
 
     def elapsed(self, since: Reading) -> Elapsed:
         """True time since a reading of this machine, with hard bounds.
@@ -208,12 +213,12 @@ class Clock:
         if raw_ns is None and self._endpoint.startswith("tcp:"):
             raise HostAbsent("A stamp of this machine's system clock means nothing to a host on another machine.")
         if raw_ns is None:
-            return self._told(now, "convert", realtime_ns=realtime_ns)
+            return self._told(now, "convert", realtime_ns=realtime_ns).instant
         carried = ahead.past(now, raw_ns, self._slept_since(raw_ns))
         if self._endpoint.startswith("tcp:"):
             return carried
         try:
-            return self._told(now, "convert", raw_ns=raw_ns)
+            return self._told(now, "convert", raw_ns=raw_ns).instant
         except HostAbsent:
             return carried
 
@@ -343,14 +348,22 @@ class Clock:
                 return reading
             time.sleep(nap_s)
 
-    def _told(self, now: Reading, verb: str, **fields: object) -> Instant:
+    def _told(self, now: Reading, verb: str, **fields: object) -> Told:
         if now[2].stale_raw_ns <= now.raw_ns:
             raise HostAbsent("The host has fallen silent.", mend="Start the host: chronotick run.")
         return ask_instant(self._host(), verb, **fields)
 
     def _host(self) -> Connection:
         with self._guard():
-            return self._connect(self._endpoint or f"ipc://{self._directory().client}")
+            if self._endpoint:
+                return self._connect(self._endpoint)
+            path = self._directory().client
+            if not path.exists():
+                # Said at once: a connection would wait for it to appear until the time-out.
+                raise HostAbsent(
+                    f"There is no socket {path}: no host runs here.", mend="Start the host: chronotick run."
+                )
+            return self._connect(f"ipc://{path}")
 
     def _connect(self, endpoint: str) -> Connection:
         if self._connection is None or self._connection.endpoint != endpoint:

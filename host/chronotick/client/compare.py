@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from chronotick.client.instant import Bounded
 from chronotick.client.reading import Reading
-from chronotick.wire.snapshot import Z95
+from chronotick.wire.snapshot import MAX_NS, Z95
 
 # The calibration was tested at levels up to 99 %; further out nothing is claimed.
 LEAST_PROBABILITY: Final = 0.001
@@ -73,4 +73,4 @@ def _between_by_raw_clock(a: Bounded, b: Bounded) -> int:
 
 
 def _known(one: Bounded) -> bool:
-    return one.utc_ns != 0
+    return one.latest_ns < MAX_NS

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 from chronotick.client.reading import Reading, quantile, unordered
 from chronotick.errors import ClockUnknown, OutOfRange
-from chronotick.wire.snapshot import MAX_NS, MIN_NS, Z95, Status
+from chronotick.wire.snapshot import Z95, Status
 
 _NS_NAMES = ("utc_ns", "earliest_ns", "latest_ns", "sigma_ns", "half_width_95_ns", "age_ns")
 
@@ -60,6 +60,23 @@ class Instant(NamedTuple):
         """
         half = round(self.half_width_95_ns * (quantile(level) / Z95))
         return max(self.utc_ns - half, self.earliest_ns), min(self.utc_ns + half, self.latest_ns)
+
+    def moved(self, by_ns: int) -> "Instant":
+        """The instant so much later, known as well."""
+        return self._replace(
+            utc_ns=self.utc_ns + by_ns, earliest_ns=self.earliest_ns + by_ns, latest_ns=self.latest_ns + by_ns
+        )
+
+    def travelled(self, travel_ns: int) -> "Instant":
+        """The same as heard of from afar: somewhere on the way there and back the host looked at its clock. Half of it
+        is added to the time, all of it to the hard interval, and half of it to the calibrated ones."""
+        half = (travel_ns + 1) // 2
+        return self._replace(
+            utc_ns=self.utc_ns + travel_ns // 2,
+            latest_ns=self.latest_ns + travel_ns,
+            sigma_ns=self.sigma_ns + half,
+            half_width_95_ns=self.half_width_95_ns + half,
+        )
 
     def no_narrower_than(self, now: Reading) -> "Instant":
         """The same with intervals at least as wide, on each side, as those of a reading."""
@@ -130,11 +147,8 @@ def instant_of(reading: Reading) -> Instant:
     )
 
 
-def told(answer: Mapping[str, Any], travel_ns: int = 0) -> Instant:
-    """The instant that a host's answer of type `reading` stands for, after it has travelled.
-
-    The host looked at its clock between question and answer: half the way is added to the time, all of it to the hard
-    interval, and half of it to the calibrated ones.
+def told(answer: Mapping[str, Any]) -> Instant:
+    """The instant that a host's answer of type `reading` stands for.
 
     Raises:
         ClockUnknown: the host does not know.
@@ -143,14 +157,13 @@ def told(answer: Mapping[str, Any], travel_ns: int = 0) -> Instant:
     status = Status(answer["status"])
     if status is Status.UNKNOWN:
         raise ClockUnknown("The host can not stand for a time at that instant.", mend="See: chronotick status.")
-    half = (travel_ns + 1) // 2
     utc = answer["utc_ns"]
     return Instant(
-        utc_ns=utc + travel_ns // 2,
-        earliest_ns=max(answer["earliest_ns"], MIN_NS),
-        latest_ns=min(answer["latest_ns"] + travel_ns, MAX_NS),
-        sigma_ns=answer["sigma_ns"] + half,
-        half_width_95_ns=max(utc - answer["low_95_ns"], answer["high_95_ns"] - utc) + half,
+        utc_ns=utc,
+        earliest_ns=answer["earliest_ns"],
+        latest_ns=answer["latest_ns"],
+        sigma_ns=answer["sigma_ns"],
+        half_width_95_ns=max(utc - answer["low_95_ns"], answer["high_95_ns"] - utc),
         age_ns=answer["age_ns"],
         status=status,
         source=tuple(answer["source"]),

@@ -1,7 +1,7 @@
 """A reading asked for over ZeroMQ, brought to this process's own raw clock."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from chronotick.client.connection import Connection
 from chronotick.client.instant import Instant, told
@@ -32,7 +32,15 @@ def ask(connection: Connection) -> Record:
         raise _nonsense(error) from error
 
 
-def ask_instant(connection: Connection, verb: str, **fields: object) -> Instant:
+class Told(NamedTuple):
+    """What a host said of an instant, its own raw clock there, and how long question and answer took."""
+
+    instant: Instant
+    raw_ns: int
+    travel_ns: int
+
+
+def ask_instant(connection: Connection, verb: str, **fields: object) -> Told:
     """Ask the host about another instant than now, with `forecast_at` or `convert`.
 
     Raises:
@@ -41,10 +49,9 @@ def ask_instant(connection: Connection, verb: str, **fields: object) -> Instant:
     """
     asked = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
     answer = connection.request(verb, **fields)
-    # A look ahead begins when the host reads the question, a past stamp is where it is.
-    travel = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW) - asked if verb == "forecast_at" else 0
+    travel = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW) - asked
     try:
-        return told(answer, travel)
+        return Told(told(answer), answer["raw_ns"], travel)
     except (KeyError, TypeError, ValueError) as error:
         raise _nonsense(error) from error
 
