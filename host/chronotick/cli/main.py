@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from chronotick.cli import (
+    compare,
     completion,
     config,
     demo,
@@ -23,8 +24,10 @@ from chronotick.cli import (
     plugins,
     run,
     sources,
+    stamp,
     status,
     test,
+    verify,
     waitsync,
     watch,
 )
@@ -33,7 +36,7 @@ from chronotick.errors import ChronoTickError, ConfigError, HostAbsent, OutOfRan
 
 COMMANDS = (
     demo, run, now, waitsync, status, sources, models, watch, history, explain,
-    doctor, ntp, mcp, lab, plugins, config, test, completion,
+    compare, stamp, verify, doctor, ntp, mcp, lab, plugins, config, test, completion,
 )  # fmt: skip
 
 # What the `host` and `cli` extras install; the client alone does without.

@@ -50,6 +50,9 @@ def document(reading: "Reading") -> dict[str, Any]:
         "earliest_ns": str(reading.earliest_ns),
         "latest_ns": str(reading.latest_ns),
         "interval_95_ns": [str(low), str(high)],
+        "sigma_ns": str(reading.sigma_ns),
+        "half_width_95_ns": str(reading.half_width_95_ns),
+        "age_ns": str(reading.age_ns),
         "sigma_us": reading.sigma_ns / 1e3,
         "half_width_95_us": reading.half_width_95_ns / 1e3,
         "hard_width_us": (reading.latest_ns - reading.earliest_ns) / 1e3,
@@ -57,6 +60,7 @@ def document(reading: "Reading") -> dict[str, Any]:
         "age_s": reading.age_ns / 1e9,
         "source": list(reading.source),
         "epoch": reading.epoch,
+        "host_instance": str(reading.host_instance),
     }
 
 

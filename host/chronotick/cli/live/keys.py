@@ -48,7 +48,7 @@ class Keys:
         os.close(self._write)
 
     def wait(self, timeout_s: float) -> str:
-        """The key that was pressed; `q` for a signal to end; "" when the time is over, or to have the view drawn anew."""
+        """The key pressed; `q` for a signal to end; "" when the time is over or the view is to be drawn anew."""
         watched = [self._read] if self._input is None else [self._read, self._input]
         ready, _, _ = select.select(watched, (), (), max(timeout_s, 0.0))
         if self._read in ready:
