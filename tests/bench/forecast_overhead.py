@@ -10,8 +10,8 @@ is not the bare echo of a tight loop (0.07 ms where this is 0.2): a model in bet
 
 Goal: through the plugin <= 1.05 x in process + 0.3 ms, by medians. On a busy machine look at the lower quartiles as
 well, and at what both processes spend and wait: CPU per call, and the time that their threads were runnable but had no
-CPU (both from /proc/PID/task/*/schedstat). `chrt -r 1 python tests/bench/...` (as root, briefly) takes the waiting away,
-but not what busy neighbours do to caches and to the other half of a core.
+CPU (both from /proc/PID/task/*/schedstat). `chrt -r 1 python tests/bench/...` (as root, briefly) takes the waiting
+away, but not what busy neighbours do to caches and to the other half of a core.
 """
 
 import argparse
