@@ -4,8 +4,10 @@ import fcntl
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -355,3 +357,58 @@ def test_a_real_uv_makes_an_environment_whose_marker_the_host_accepts(echo: Mani
         [fake.manifest.python, "-I", "-c", "print(1)"], capture_output=True, timeout=30, check=True
     )
     assert version.stdout == b"1\n"
+
+
+def twins(tmp_path: Path, echo: Manifest) -> tuple[Manifest, Manifest]:
+    shutil.copytree(echo.folder, tmp_path / "other")
+    (tmp_path / "other/plugin.toml").write_text(TEXT.replace("echo", "other"))
+    return echo, load_manifest(tmp_path / "other/plugin.toml")
+
+
+def test_several_environments_are_built_at_the_same_time(echo: Manifest, tmp_path: Path) -> None:
+    """Each build waits in its first step until the other is there, too."""
+    both = threading.Barrier(2, timeout=20)
+    uvs = {one.folder: FakeUv(one) for one in twins(tmp_path, echo)}
+    for uv in uvs.values():
+        uv.before = lambda step: None if step != "venv" else bool(both.wait()) or None
+
+    def runner(command: Command, heard: Callable[[str], None]) -> Outcome:
+        return uvs[command.cwd](command, heard)
+
+    results = sync(manifests=[uv.manifest for uv in uvs.values()], runner=runner, uv="uv", environ={}, jobs=2)
+    assert [(result.plugin, result.ok) for result in results] == [("echo", True), ("other", True)]
+
+
+def test_an_interruption_ends_all_builds_and_none_looks_whole(echo: Manifest, tmp_path: Path) -> None:
+    """Ctrl-C while one build runs a program: that program is ended, too, and the next sync takes both up."""
+    first, second = twins(tmp_path, echo)
+    running, pids = threading.Event(), list[int]()
+
+    def runner(command: Command, heard: Callable[[str], None]) -> Outcome:
+        if command.cwd == second.folder:
+            running.wait(20)
+            raise KeyboardInterrupt
+
+        def hear(line: str) -> None:
+            if line:
+                pids.append(int(line))
+                running.set()
+            heard(line)
+
+        program = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+        return run_command(Command((sys.executable, "-c", program), {}, command.cwd, 30), hear)
+
+    with pytest.raises(KeyboardInterrupt):
+        sync(manifests=[first, second], runner=runner, uv="uv", environ={}, jobs=2)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+    assert not marker_path(first).exists()
+    assert not marker_path(second).exists()
+    uvs = {one.folder: FakeUv(one) for one in (first, second)}
+    again = sync(
+        manifests=[first, second],
+        runner=lambda command, heard: uvs[command.cwd](command, heard),
+        uv="uv",
+        environ={},
+    )
+    assert all(result.ok for result in again)

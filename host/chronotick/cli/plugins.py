@@ -3,7 +3,7 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chronotick.cli import exits
@@ -42,6 +42,9 @@ def add(commands: Commands) -> None:
         default="auto",
         help="where torch comes from (default auto)",
     )
+    sync.add_argument(
+        "--jobs", type=int, choices=range(1, 9), default=None, metavar="N", help="builds at the same time"
+    )
     sync.add_argument("--force", action="store_true", help="build sound environments anew, too")
     add_json(sync)
     sync.set_defaults(run=run_sync)
@@ -67,6 +70,38 @@ def add(commands: Commands) -> None:
     add_json(check)
     check.set_defaults(run=run_check)
 
+    pull = add_command(
+        verbs,
+        "pull",
+        "fetch a plugin's weights, check them, and show their licence",
+        "  chronotick plugins pull timesfm\n"
+        "  chronotick plugins pull ttm --size 512-96 --to /models/ttm-r2\n"
+        "  chronotick plugins pull ttm --from /mirror/ttm-r2 --to /models/ttm-r2\n"
+        "Afterwards HF_HUB_OFFLINE=1 can be set; for --to, name the folder as the plugin's `path`.",
+    )
+    pull.add_argument("name", metavar="NAME", help="plugin whose weights")
+    pull.add_argument("--repo", default="", help="repository on the hub (default: the plugin's own)")
+    pull.add_argument("--revision", default="", help="commit, tag or branch there")
+    pull.add_argument("--size", default="", help="size, where the plugin knows several")
+    pull.add_argument("--from", dest="path", default="", metavar="FOLDER", help="take them from here, not from the hub")
+    pull.add_argument(
+        "--to", default="", metavar="FOLDER", help="copy them here (default: where the hub's client does)"
+    )
+    add_json(pull)
+    pull.set_defaults(run=run_pull)
+
+    made = add_command(
+        verbs,
+        "make-test-weights",
+        "make tiny models with random numbers, to try plugins without their weights (from a checkout)",
+        "  chronotick plugins make-test-weights /tmp/weights\n"
+        "  chronotick plugins make-test-weights /tmp/weights toto time_moe\n"
+        "Each in a folder of its own, FOLDER/NAME. Their forecasts say nothing about the published models.",
+    )
+    made.add_argument("folder", metavar="FOLDER", help="where to")
+    made.add_argument("name", nargs="*", metavar="NAME", help="plugins (default: all that have a maker)")
+    made.set_defaults(run=run_make)
+
     restart = add_command(
         verbs,
         "restart",
@@ -89,7 +124,7 @@ def run_list(args: argparse.Namespace) -> int:
         print_json({"plugins": rows, "problems": found.problems, "searched": [str(path) for path in found.searched]})
         return exits.OK
     if rows:
-        head = ("plugin", "environment", "torch", "python", "weights", "licence")
+        head = ("plugin", "environment", "disk", "torch", "transformers", "library", "python", "weights", "licence")
         print(
             table(
                 head,
@@ -97,9 +132,12 @@ def run_list(args: argparse.Namespace) -> int:
                     (
                         row["name"],
                         paint("sound", "good") if row["healthy"] else paint("not usable", "warn"),
+                        f"{row['disk_bytes'] / 1e6:.0f} MB" if row["disk_bytes"] else "-",
                         row["torch"] or "-",
+                        row["transformers"] or "-",
+                        " ".join(row["library"].values()) or "-",
                         row["python"] or "-",
-                        row["weights"],
+                        f"{row['weights'] or 'of its own choice'} {row['weights_state']}".strip(),
                         row["licence"],
                     )
                     for row in rows
@@ -116,10 +154,13 @@ def run_list(args: argparse.Namespace) -> int:
 def describe(manifest: Any) -> dict[str, Any]:
     """One plugin for `list`: what its manifest says and what its environment is."""
     from chronotick.plugins.environment import check_environment, marker_path, read_marker, sdk_version
+    from chronotick.plugins.inventory import disk_bytes, library_versions, weights_state
 
     problem = check_environment(manifest, sdk_version())
     marker = read_marker(marker_path(manifest))
     weights = manifest.weights
+    library = library_versions(manifest)
+    transformers = library.pop("transformers", "")
     return {
         "name": manifest.name,
         "version": manifest.version,
@@ -127,7 +168,11 @@ def describe(manifest: Any) -> dict[str, Any]:
         "problem": None if problem is None else str(problem),
         "python": marker.python if marker else "",
         "torch": marker.torch if marker else "",
-        "weights": weights.path or f"{weights.repo}@{weights.revision[:8]}",
+        "transformers": transformers,
+        "library": library,
+        "disk_bytes": disk_bytes(manifest.venv),
+        "weights": weights.path or (f"{weights.repo}@{weights.revision[:8]}" if weights.repo else ""),
+        "weights_state": weights_state(manifest),
         "licence": manifest.licence,
         "folder": str(manifest.folder),
     }
@@ -137,31 +182,35 @@ def run_sync(args: argparse.Namespace) -> int:
     if not args.name and not args.all:
         print_error("name the plugins to build, or say --all. `chronotick plugins list` shows them.")
         return exits.USAGE
-    return sync_plugins([] if args.all else args.name, as_json=args.json, torch=args.torch, force=args.force)
+    return sync_plugins(
+        [] if args.all else args.name, as_json=args.json, torch=args.torch, force=args.force, jobs=args.jobs
+    )
 
 
-def sync_plugins(names: Sequence[str], *, as_json: bool, torch: str = "auto", force: bool = False) -> int:
+def sync_plugins(
+    names: Sequence[str], *, as_json: bool, torch: str = "auto", force: bool = False, jobs: int | None = None
+) -> int:
     """Build, with progress on standard error; returns the exit code."""
     import msgspec
 
-    from chronotick.plugins.sync import Progress, sync
+    from chronotick.plugins.sync import JOBS, Progress, sync
 
     live = sys.stderr.isatty()
-    said = ""
+    said: set[str] = set()
 
     def show(progress: Progress) -> None:
-        nonlocal said
         step = f"{progress.plugin}: {progress.step}"
         line = f"{step}: {progress.detail}" if progress.detail else step
         if live:
             meter = f" [{progress.elapsed_s:.0f} s, {progress.disk_bytes / 1e6:.0f} MB]"
             room = shutil.get_terminal_size().columns - len(meter) - 1
             print(f"\r\x1b[K{line[:room]}{meter}", end="", file=sys.stderr, flush=True)
-        elif step != said:
-            said = step
+        elif step not in said:
+            said.add(step)
             print(line[:160], file=sys.stderr, flush=True)
 
-    results = sync(names, torch=None if torch == "auto" else torch, progress=show, force=force)  # type: ignore[arg-type]
+    choice = None if torch == "auto" else torch
+    results = sync(names, torch=choice, progress=show, force=force, jobs=jobs or JOBS)  # type: ignore[arg-type]
     if live:
         print("\r\x1b[K", end="", file=sys.stderr)
     if as_json:
@@ -213,6 +262,57 @@ def run_check(args: argparse.Namespace) -> int:
     else:
         print("\n".join(_checked(name, result) for name, result in results.items()) or "No plugins were found.")
     return exits.NEGATIVE if any(result["ok"] is False for result in results.values()) else exits.OK
+
+
+def run_pull(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    import msgspec
+
+    from chronotick.plugins.discovery import discover
+    from chronotick.plugins.pull import pull
+
+    params = {"repo": args.repo, "revision": args.revision, "size": args.size, "path": args.path}
+    manifest = discover().find(args.name)
+    said = pull(manifest, params, to=Path(args.to) if args.to else None, heard=_heard(args.name))
+    if args.json:
+        print_json(msgspec.to_builtins(said))
+        return exits.OK
+    if said.folder is None:
+        print(f"{said.plugin}: its weights are part of the package; nothing is to be fetched.")
+    else:
+        print(f"{said.plugin}: {said.source}{f' at {said.commit}' if said.commit else ''}, {said.bytes / 1e6:.1f} MB")
+        print(f"  folder   {said.folder}")
+        print(f"  SHA-256  {said.sha256} ({'as published' if said.checked else 'none is known to compare it with'})")
+        print(f"  licence  {said.licence or 'plugin.toml names none'}")
+    return exits.OK
+
+
+def run_make(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from chronotick.plugins.discovery import discover
+    from chronotick.plugins.stand_in import NOTE, SHAPES, make_stand_in
+
+    found = discover()
+    for name in args.name or SHAPES:
+        folder = make_stand_in(found.find(name), Path(args.folder).expanduser().absolute() / name)
+        params = "".join(f", {key}: {value}" for key, value in SHAPES[name].params.items())
+        print(f"{name}: {folder} ({NOTE}; at most {SHAPES[name].horizon} points ahead{params})")
+    return exits.OK
+
+
+def _heard(name: str) -> Callable[[str], None]:
+    """Progress of a download, on one line of a terminal."""
+    if not sys.stderr.isatty():
+        return lambda _: None
+
+    def show(line: str) -> None:
+        if line:
+            room = shutil.get_terminal_size().columns - 1
+            print(f"\r\x1b[K{f'{name}: {line}'[:room]}", end="", file=sys.stderr, flush=True)
+
+    return show
 
 
 def run_restart(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from chronotick.client.connection import Connection
 from chronotick.errors import ClockError, LabError
 from chronotick.lab.demo import setting, summary, view
 from chronotick.lab.demo.score import score
+from chronotick.lab.demo.usage import Usage
 from chronotick.lab.demo.watch import Watcher
 from chronotick.lab.presets import adapted, demo
 from chronotick.lab.spawn import spawned
@@ -30,11 +31,19 @@ LOOK_S = 0.5
 PLAIN_S = 5.0
 
 
-async def demonstrate(seconds: float, models: Sequence[str], *, seed: int | None, live: bool) -> dict[str, Any]:
+async def demonstrate(
+    seconds: float,
+    models: Sequence[str],
+    *,
+    seed: int | None,
+    live: bool,
+    weights: Mapping[str, setting.Weights] | None = None,
+) -> dict[str, Any]:
     """Run the demo for `seconds` with these models; returns `summary.document`.
 
     Args:
         live: draw the live view on standard error; otherwise a line every five seconds.
+        weights: folders that models load in place of their own.
 
     Raises:
         LabError: the lab or the host could not start.
@@ -45,7 +54,8 @@ async def demonstrate(seconds: float, models: Sequence[str], *, seed: int | None
         log = Path(folder) / "host.log"
         async with spawned(scenario) as lab:
             file = Path(folder) / "demo.yaml"
-            setting.write(setting.demo_config(lab.servers, models, directory.path, log), file)
+            setting.write(setting.demo_config(lab.servers, models, directory.path, log, weights), file)
+            made = [model for model, one in (weights or {}).items() if one.made]
             began = time.monotonic()
             host = _start(file, Path(folder) / "host.err")
             try:
@@ -53,7 +63,7 @@ async def demonstrate(seconds: float, models: Sequence[str], *, seed: int | None
                 watcher = Watcher(directory, lab.truth())
                 watcher.start()
                 try:
-                    return await _show(watcher, directory, lab.truth(), seconds, began, live)
+                    return await _show(watcher, directory, lab.truth(), seconds, began, live, made)
                 finally:
                     watcher.stop()
             finally:
@@ -96,14 +106,21 @@ def _stop(host: "subprocess.Popen[bytes]") -> None:
 
 
 async def _show(
-    watcher: Watcher, directory: directories.RuntimeDir, truth: Truth, seconds: float, began: float, live: bool
+    watcher: Watcher,
+    directory: directories.RuntimeDir,
+    truth: Truth,
+    seconds: float,
+    began: float,
+    live: bool,
+    made: Sequence[str],
 ) -> dict[str, Any]:
     console = Console(stderr=True)
     connection = Connection(ipc_endpoint(directory.client), 2.0)
     status: dict[str, Any] | None = None
     first_forecast_s: float | None = None
     trusted: dict[str, dict[str, float]] = {}
-    said = 0.0
+    said, usage = 0.0, Usage()
+    told: dict[str, int] = {}
     try:
         with (
             Live(console=console, refresh_per_second=4, transient=True, auto_refresh=False)
@@ -119,20 +136,44 @@ async def _show(
                     first_forecast_s = round(elapsed, 1)
                 if status is not None:
                     summary.note_trust(trusted, status["forecasts"]["candidates"])
+                    usage.look(status["plugins"])
                 scored = await asyncio.to_thread(score, tuple(watcher.samples))
                 outage = truth.outage(time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW))
                 if isinstance(screen, Live):
                     screen.update(
-                        view.live(status, scored, elapsed_s=elapsed, seconds=seconds, outage=outage), refresh=True
+                        view.live(
+                            status,
+                            scored,
+                            elapsed_s=elapsed,
+                            seconds=seconds,
+                            outage=outage,
+                            paths=watcher.paths,
+                            made=made,
+                        ),
+                        refresh=True,
                     )
-                elif elapsed - said >= PLAIN_S:
+                else:
+                    for model, path in watcher.paths.items():
+                        if news := path[told.get(model, 0) :]:
+                            told[model] = told.get(model, 0) + len(news)
+                            console.print(f"{elapsed:5.0f} s  {model}: {', '.join(news)}", highlight=False)
+                if not isinstance(screen, Live) and elapsed - said >= PLAIN_S:
                     said = elapsed
                     console.print(view.line(status, scored, elapsed, seconds, outage), highlight=False, soft_wrap=True)
                 await asyncio.sleep(LOOK_S)
     finally:
         connection.close()
     watcher.stop()
-    return summary.document(score(watcher.samples), status, first_forecast_s, trusted, watcher.unknown)
+    return summary.document(
+        score(watcher.samples),
+        status,
+        first_forecast_s,
+        trusted,
+        watcher.unknown,
+        usage={row["name"]: usage.of(row["pid"]) for row in (status or {}).get("plugins", [])},
+        paths=watcher.paths,
+        made=made,
+    )
 
 
 def _status(connection: Connection) -> dict[str, Any]:

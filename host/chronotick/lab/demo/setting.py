@@ -1,6 +1,6 @@
 """How the demo sets up the host: the configuration of a machine whose physics run sixty times faster."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,15 +18,38 @@ from chronotick.config.schema import (
 from chronotick.lab.presets import DEMO_COMPRESSION
 
 POLL_S = 0.5
+CONTEXT, HORIZON = 128, 32
 ROLE = "cycle"
 
 
-def demo_config(servers: Sequence[str], models: Sequence[str], runtime_dir: Path, log_file: Path) -> Config:
+class Weights(msgspec.Struct, frozen=True):
+    """A folder that a model loads in place of its own weights.
+
+    Attributes:
+        folder: absolute; made: it holds random numbers (see `plugins.stand_in`).
+        context, horizon: points at most; params: for the plugin, beside the folder.
+    """
+
+    folder: str
+    made: bool = False
+    context: int = CONTEXT
+    horizon: int = HORIZON
+    params: dict[str, str | int | float | bool] = {}
+
+
+def demo_config(
+    servers: Sequence[str],
+    models: Sequence[str],
+    runtime_dir: Path,
+    log_file: Path,
+    weights: Mapping[str, Weights] | None = None,
+) -> Config:
     """The host's configuration for the demo.
 
     A real host polls each server every 64 s and asks a model about a grid of 64 s. The demo's oscillator runs 60 times
     faster, and so do its polls and grids: half a second between polls of each server, half a second between points.
     """
+    given = {model: Weights("") for model in models} | dict(weights or {})
     return Config(
         ntp=NtpConfig(
             servers=tuple(servers),
@@ -43,15 +66,17 @@ def demo_config(servers: Sequence[str], models: Sequence[str], runtime_dir: Path
                 name=ROLE if len(models) == 1 else f"{ROLE}_{model}",
                 plugin=model,
                 step_s=0.5,
-                context=128,
+                context=given[model].context,
                 min_context=20,
-                horizon=32,
+                horizon=given[model].horizon,
                 interval_s=0.5,
                 deadline_s=5.0,
             )
             for model in models
         ),
-        plugins=tuple(PluginConfig(name=model) for model in models),
+        plugins=tuple(
+            PluginConfig(name=model, path=given[model].folder, params=given[model].params) for model in models
+        ),
         publish=PublishConfig(interval_s=0.1, slew_ppm=20_000.0, runtime_dir=str(runtime_dir)),
         log=LogConfig(file=str(log_file)),
     )

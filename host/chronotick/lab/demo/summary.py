@@ -1,9 +1,11 @@
 """What the demo says at the end."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from chronotick.lab.demo.score import METHODS
-from chronotick.lab.demo.view import LABELS
+from chronotick.lab.demo.view import LABELS, skill
+from chronotick.plugins.stand_in import NOTE
 
 
 def note_trust(trusted: dict[str, dict[str, float]], candidates: list[dict[str, Any]]) -> None:
@@ -20,8 +22,17 @@ def document(
     first_forecast_s: float | None,
     trusted: dict[str, dict[str, float]],
     unknown: int,
+    *,
+    usage: Mapping[str, dict[str, float | None]] | None = None,
+    paths: Mapping[str, list[str]] | None = None,
+    made: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The one object of `--json`. `trusted` is what `note_trust` has gathered over the run."""
+    """The one object of `--json`.
+
+    Args:
+        trusted: what `note_trust` has gathered over the run.
+        usage: {model: pss_mb, cpu_percent}; paths: {model: states it went through}; made: models on stand-in weights.
+    """
     plugins = status["plugins"] if status else []
     forecasts = status["forecasts"] if status else {"made": 0, "used": 0, "refused": 0}
     host = status["host"] if status else {"ready_s": None, "rss_mb": None, "cpu_percent": None}
@@ -34,6 +45,13 @@ def document(
                 for key in ("state", "detail", "model_id", "p50_ms", "p99_ms", "infer_p50_ms", "rss_mb", "restarts")
             }
             | {"weight": row["weight"], "trusted": trusted.get(row["name"], {})}
+            | {
+                "served": row["served"],
+                "skill": skill(forecasts, row["name"]),
+                "self_made_weights": row["name"] in made,
+            }
+            | (usage or {}).get(row["name"], {"pss_mb": None, "cpu_percent": None})
+            | {"states": (paths or {}).get(row["name"], [])}
             for row in plugins
         },
         "host": {"ready_s": host["ready_s"], "rss_mb": host["rss_mb"], "cpu_percent": host["cpu_percent"]},
@@ -71,15 +89,30 @@ def text(result: dict[str, Any]) -> str:
     )
     for name, model in result["models"].items():
         trusted = ", ".join(f"{horizon} s ({gain:.0%} better)" for horizon, gain in model["trusted"].items())
-        speed = "" if model["p50_ms"] is None else f", p50 {model['p50_ms']:.1f} ms, {model['rss_mb']:.0f} MB"
+        speed = "" if model["p50_ms"] is None else f", p50 {model['p50_ms']:.1f} ms, {model['served']} forecasts"
+        if model["pss_mb"] is not None:
+            speed += f", {model['pss_mb']:.0f} MB of its own"
+        if model["cpu_percent"] is not None:
+            speed += f", {model['cpu_percent']:.1f} % CPU"
         lines.append(
             f"{name:<16}{model['state']}{speed}; "
             + (f"trusted at {trusted}" if trusted else "not trusted at any horizon")
         )
         if model["state"] != "READY":
             lines.append(f"                {model['detail']}")
+        if model["skill"]:
+            against = ", ".join(f"{gain:+.0%} at {horizon} s" for horizon, gain in model["skill"].items())
+            lines.append(f"                skill against the floor: {against}")
+        if model["self_made_weights"]:
+            lines.append(f"                {NOTE}")
+        if model["restarts"]:
+            lines.append(f"                went {', '.join(model['states'][-8:])}")
     if not result["models"]:
         lines.append("models          none: this was the Kalman floor alone")
+    sizes = [model["pss_mb"] for model in result["models"].values() if model["pss_mb"] is not None]
+    if len(sizes) > 1:
+        shares = sum(model["cpu_percent"] or 0.0 for model in result["models"].values())
+        lines.append(f"models together {sum(sizes):.0f} MB, {shares:.1f} % of one core")
     host = result["host"]
     lines.append(f"host            ready in {host['ready_s']:.2f} s, {host['rss_mb']:.0f} MB resident")
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """What the demo shows while it runs, as a rich renderable."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -8,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chronotick.lab.demo.score import METHODS
+from chronotick.plugins.stand_in import NOTE
 
 STATUS_STYLES = {"SYNCHRONISED": "green", "HOLDOVER": "yellow", "DISRUPTED": "yellow", "UNKNOWN": "red"}
 PLUGIN_STYLES = {"READY": "green", "DEAD": "red", "QUARANTINED": "red", "ENV_BROKEN": "red", "INCOMPATIBLE": "red"}
@@ -15,13 +17,26 @@ LABELS = {"chronotick": "ChronoTick", "floor": "Kalman floor", "hold_last": "hol
 
 
 def live(
-    status: dict[str, Any] | None, scored: dict[str, Any], *, elapsed_s: float, seconds: float, outage: bool
+    status: dict[str, Any] | None,
+    scored: dict[str, Any],
+    *,
+    elapsed_s: float,
+    seconds: float,
+    outage: bool,
+    paths: Mapping[str, list[str]] | None = None,
+    made: Collection[str] = (),
 ) -> RenderableType:
-    """The whole view. `status` is the host's, None before it answers; `scored` is `score(...)` so far."""
+    """The whole view.
+
+    `status` is the host's, None before it answers; `scored` is `score(...)` so far; `paths`: states that each model
+    went through; `made`: models on stand-in weights.
+    """
     parts: list[RenderableType] = [_head(status, elapsed_s, seconds, outage)]
     if status is not None:
         parts += [_clock(status["clock"]), _errors(scored), _sources(status["sources"])]
-        parts.append(_models(status["plugins"], status["forecasts"]))
+        parts.append(_models(status["plugins"], status["forecasts"], paths or {}))
+        if made:
+            parts.append(Text(f"{', '.join(made)}: {NOTE}", style="yellow"))
     return Group(*parts)
 
 
@@ -34,6 +49,12 @@ def line(status: dict[str, Any] | None, scored: dict[str, Any], elapsed_s: float
     for row in status["plugins"] if status else []:
         text += f"  {row['name']} {row['state']} weight {row['weight']:.2f}"
     return text
+
+
+def skill(forecasts: dict[str, Any], model: str) -> dict[str, float]:
+    """{horizon in s: share of the floor's loss that the model saves}, negative where it is worse."""
+    judged = [one for one in forecasts.get("candidates", []) if one["candidate"].startswith(f"{model}/")]
+    return {f"{one['horizon_s']:g}": round(one["gain"], 4) for one in judged if one["n_eff"] >= 1}
 
 
 def _head(status: dict[str, Any] | None, elapsed_s: float, seconds: float, outage: bool) -> RenderableType:
@@ -101,21 +122,26 @@ def _sources(sources: dict[str, Any]) -> RenderableType:
     return table
 
 
-def _models(plugins: list[dict[str, Any]], forecasts: dict[str, Any]) -> RenderableType:
+def _models(plugins: list[dict[str, Any]], forecasts: dict[str, Any], paths: Mapping[str, list[str]]) -> RenderableType:
     if not plugins:
         return Text("no models: the Kalman floor alone", style="dim")
     table = Table(box=None, pad_edge=False)
-    for column in ("model", "state", "p50", "memory", "weight now", "trusted at", "why"):
+    for column in ("model", "state", "p50", "memory", "skill", "weight now", "trusted at", "why"):
         table.add_column(column)
     for row in plugins:
         judged = [one for one in forecasts["candidates"] if one["candidate"].startswith(f"{row['name']}/")]
         opened = [f"{one['horizon_s']:g} s" for one in judged if one["open"]]
         why = row["detail"] if row["state"] != "READY" else (judged[-1]["reason"] if judged else _waiting(forecasts))
+        gains = skill(forecasts, row["name"])
+        best = max(gains, key=lambda horizon: gains[horizon], default="")
+        # The states before this one pass in less than a look: DEAD takes milliseconds.
+        lately = paths.get(row["name"], [])[-4:-1] if row["restarts"] or row["state"] != "READY" else []
         table.add_row(
             row["name"],
-            Text(row["state"], style=PLUGIN_STYLES.get(row["state"], "yellow")),
+            Text(" > ".join([*lately, row["state"]]), style=PLUGIN_STYLES.get(row["state"], "yellow")),
             "-" if row["p50_ms"] is None else f"{row['p50_ms']:.1f} ms",
             f"{row['rss_mb']:.0f} MB" if row["rss_mb"] else "-",
+            f"{gains[best]:+.0%} at {best} s" if best else "-",
             f"{row['weight']:.2f}",
             ", ".join(opened) or "-",
             why,

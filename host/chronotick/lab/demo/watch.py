@@ -34,6 +34,8 @@ class Watcher:
         self.samples: list[Sample] = []
         self.unknown = 0
         self.last: Reading | None = None
+        # States that each plugin has gone through since the watch began.
+        self.paths: dict[str, list[str]] = {}
         self._published: deque[dict[str, Any]] = deque(maxlen=256)
 
     def start(self) -> None:
@@ -47,7 +49,7 @@ class Watcher:
 
     def _run(self) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        events = connect_subscriber(context, ipc_endpoint(self._directory.events), ("snapshot",))
+        events = connect_subscriber(context, ipc_endpoint(self._directory.events), ("snapshot", "plugin"))
         try:
             with Clock(self._directory.path, fall_back=False) as clock:
                 begun, ticks = time.monotonic(), 0
@@ -64,7 +66,11 @@ class Watcher:
     def _hear(self, events: "zmq.Socket[bytes]") -> None:
         with suppress(zmq.Again, ProtocolError):
             while True:
-                self._published.append(codec.decode_event(events.recv_multipart(zmq.DONTWAIT)).body)
+                event = codec.decode_event(events.recv_multipart(zmq.DONTWAIT))
+                if event.topic == "plugin":
+                    self.paths.setdefault(event.body["name"], []).append(event.body["state"])
+                else:
+                    self._published.append(event.body)
 
     def _read(self, clock: Clock) -> None:
         reading = clock.now(allow_unknown=True)
