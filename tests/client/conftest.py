@@ -102,6 +102,20 @@ def host(tmp_path: Path) -> Iterator[FakeHost]:
 
 
 @pytest.fixture
+def make_fake_host() -> Iterator[Callable[[Path], FakeHost]]:
+    """Makes hosts in directories of their own."""
+    made: list[FakeHost] = []
+
+    def make(directory: Path) -> FakeHost:
+        made.append(FakeHost(directory))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
 def clock(tmp_path: Path) -> Iterator[Clock]:
     """A clock that reads that host, from its snapshot or over ZeroMQ."""
     with Clock(tmp_path, timeout_s=5) as made:

@@ -31,6 +31,7 @@ class Moment(NamedTuple):
         apart_ns: CLOCK_REALTIME minus the raw clock.
         low_ns, high_ns: range of `apart_ns` since the moment before.
         record: what was published.
+        stepped: the system clock was set since the moment before, which is kept: `apart_ns` was near one or the other.
     """
 
     raw_ns: int
@@ -38,6 +39,7 @@ class Moment(NamedTuple):
     low_ns: int
     high_ns: int
     record: Record
+    stepped: bool = False
 
 
 class Past:
@@ -60,7 +62,7 @@ class Past:
             self._kept.append(self._tip)
             return
         made = _after(tip, reading, record)
-        if _stepped(tip, made, reading.window_ns) or record.epoch != tip.record.epoch:
+        if made.stepped or record.epoch != tip.record.epoch:
             if tip is not self._kept[-1]:
                 self._kept.append(tip)
             self._kept.append(made)
@@ -107,24 +109,30 @@ class Past:
 
 def _after(before: Moment, now: Reading, record: Record) -> Moment:
     apart = now.realtime_ns - now.raw_ns
+    steered = ceil(MOST_STEERING * (now.raw_ns - before.raw_ns))
     # Between two looks it may have been steered away and back.
-    slack = now.window_ns + ceil(MOST_STEERING * (now.raw_ns - before.raw_ns) / 2)
+    slack = now.window_ns + steered // 2
     low, high = min(apart, before.apart_ns) - slack, max(apart, before.apart_ns) + slack
-    return Moment(now.raw_ns, apart, low, high, record)
+    stepped = abs(apart - before.apart_ns) > LEAST_STEP_NS + now.window_ns + steered
+    return Moment(now.raw_ns, apart, low, high, record, stepped)
 
 
-def _stepped(before: Moment, now: Moment, window_ns: int) -> bool:
-    steered = MOST_STEERING * (now.raw_ns - before.raw_ns)
-    return abs(now.apart_ns - before.apart_ns) > LEAST_STEP_NS + window_ns + steered
+def _ranges(begin: Moment, end: Moment) -> tuple[tuple[int, int], ...]:
+    """Where the system clock was against the raw clock between two moments."""
+    if not end.stepped:
+        return ((end.low_ns, end.high_ns),)
+    near = LEAST_STEP_NS + ceil(MOST_STEERING * (end.raw_ns - begin.raw_ns))
+    return tuple((apart - near, apart + near) for apart in (begin.apart_ns, end.apart_ns))
 
 
 def _placed(realtime_ns: int, moments: tuple[Moment, ...]) -> tuple[int, int]:
     """The raw instants at which the system clock can have shown this."""
     found = []
     for begin, end in pairwise(moments):
-        first, last = max(begin.raw_ns, realtime_ns - end.high_ns), min(end.raw_ns, realtime_ns - end.low_ns)
-        if first <= last:
-            found.append((first, last))
+        for low, high in _ranges(begin, end):
+            first, last = max(begin.raw_ns, realtime_ns - high), min(end.raw_ns, realtime_ns - low)
+            if first <= last:
+                found.append((first, last))
     if found:
         return min(first for first, _ in found), max(last for _, last in found)
     if realtime_ns > moments[-1].raw_ns + moments[-1].apart_ns:
