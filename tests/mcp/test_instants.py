@@ -6,15 +6,12 @@ from hypothesis import strategies as st
 
 from chronotick.mcp.instants import from_text, to_rfc3339
 
-YEAR_1_NS, YEAR_9999_NS = -62_135_596_800 * 10**9, 253_402_300_799 * 10**9
 
-
-@given(st.integers(YEAR_1_NS, YEAR_9999_NS))
+@given(st.integers(-(2**63), 2**63 - 1))
 def test_what_is_written_is_read_back(utc_ns: int) -> None:
     """RFC 3339 and nanoseconds in a string both give back every nanosecond."""
     assert from_text(to_rfc3339(utc_ns)) == utc_ns
-    if abs(utc_ns) < 10**19:
-        assert from_text(str(utc_ns)) == utc_ns
+    assert from_text(str(utc_ns)) == utc_ns
 
 
 @pytest.mark.parametrize(
@@ -37,4 +34,11 @@ def test_zones_and_fractions_are_understood(text: str, utc_ns: int) -> None:
 def test_what_is_no_instant_is_refused(text: str) -> None:
     """Words, dates without a time, times without a zone, and numbers that are no whole nanoseconds are refused."""
     with pytest.raises(ValueError, match="is no instant"):
+        from_text(text)
+
+
+@pytest.mark.parametrize("text", [str(2**63), str(-(2**63) - 1), "2262-05-01T00:00:00Z", "0001-01-01T00:00:00Z"])
+def test_what_no_clock_can_count_is_refused(text: str) -> None:
+    """Instants outside int64 nanoseconds are refused."""
+    with pytest.raises(ValueError, match="more than a clock can count"):
         from_text(text)

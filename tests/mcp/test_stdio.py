@@ -183,7 +183,8 @@ def changed(peer: RawStdio, snapshots: Snapshots) -> dict[str, Any]:
 def test_the_command_line_stays_light() -> None:
     """The other commands do not load the SDK."""
     code = (
-        "import sys, chronotick.cli.main as m; m.build_parser(); print({'mcp', 'pydantic', 'anyio'} & set(sys.modules))"
+        "import sys; from chronotick.cli.main import build_parser; build_parser();"
+        "print({'mcp', 'pydantic', 'anyio'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "set()"

@@ -6,9 +6,11 @@ from typing import Any
 
 from chronotick.client import Clock, Reading
 from chronotick.clock import timebase
+from chronotick.errors import ClockError
 
 # Longest wait for the host's answer over its local socket, s. It takes well under a millisecond when there is a host.
 TIMEOUT_S = 1.0
+SECTIONS = {"host", "clock", "sources", "plugins", "forecasts"}
 
 
 class HostAccess:
@@ -44,8 +46,15 @@ class HostAccess:
 
         Raises:
             HostAbsent: no host answers.
+            ClockError: it answers, but not with the sections that are known here.
         """
-        return self.clock.status()
+        sections = self.clock.status()
+        if not sections.keys() >= SECTIONS:
+            raise ClockError(
+                f"The host tells nothing of {', '.join(sorted(SECTIONS - sections.keys()))}.",
+                mend="Install the same ChronoTick version for host and adapter, and restart both.",
+            )
+        return sections
 
     def count(self, seconds: float, *, failed: bool) -> None:
         """Count a call and how long it took."""

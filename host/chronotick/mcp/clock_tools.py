@@ -5,7 +5,7 @@ from chronotick.errors import OutOfRange
 from chronotick.mcp import answers, arguments, results
 from chronotick.mcp.access import HostAccess
 from chronotick.mcp.answers import Event
-from chronotick.mcp.instants import from_text
+from chronotick.mcp.instants import from_text, within_int64
 from chronotick.wire.token import read
 
 
@@ -36,7 +36,7 @@ def verify(access: HostAccess, asked: arguments.Verify) -> results.StampedInstan
 def convert_past(access: HostAccess, asked: arguments.ConvertPast) -> results.EventInstant:
     """When a past stamp of this machine was taken."""
     if asked.raw_ns is not None:
-        found = access.clock.convert(raw_ns=int(asked.raw_ns))
+        found = access.clock.convert(raw_ns=within_int64(int(asked.raw_ns)))
     else:
         found = access.clock.convert(realtime_ns=from_text(asked.system_time or ""))
     return results.EventInstant(**answers.event_fields(found))
@@ -53,10 +53,10 @@ def event(access: HostAccess, given: arguments.EventTime | str) -> Event:
         instant = access.clock.verify(given).instant
         return Event(instant.utc_ns, instant.earliest_ns, instant.latest_ns, instant.half_width_95_ns)
     made = Event(
-        int(given.utc_ns),
-        int(given.earliest_ns),
-        int(given.latest_ns),
-        int(given.half_width_95_ns),
+        within_int64(int(given.utc_ns)),
+        within_int64(int(given.earliest_ns)),
+        within_int64(int(given.latest_ns)),
+        within_int64(int(given.half_width_95_ns)),
         None if given.raw_ns is None else int(given.raw_ns),
         int(given.host_instance or 0),
     )

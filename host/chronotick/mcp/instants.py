@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 
 from chronotick.units import NS_PER_S
+from chronotick.wire.snapshot import MAX_NS, MIN_NS
 
 # RFC 3339 section 5.6, with up to nine digits of a second.
 _RFC3339 = re.compile(
@@ -17,7 +18,7 @@ EXPECTED = (
 
 
 def to_rfc3339(utc_ns: int) -> str:
-    """UTC nanoseconds as RFC 3339 with nine digits, years 1 to 9999."""
+    """UTC nanoseconds, an int64, as RFC 3339 with nine digits."""
     seconds, nanoseconds = divmod(utc_ns, NS_PER_S)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
@@ -26,10 +27,10 @@ def from_text(text: str) -> int:
     """UTC nanoseconds that a text stands for.
 
     Raises:
-        ValueError: neither RFC 3339 with a zone nor whole nanoseconds.
+        ValueError: neither RFC 3339 with a zone nor whole nanoseconds, or not within the int64 range, 1678 to 2261.
     """
     if _NANOSECONDS.fullmatch(text):
-        return int(text)
+        return within_int64(int(text))
     found = _RFC3339.fullmatch(text)
     if found is None:
         raise ValueError(f"{text[:64]!r} is no instant; {EXPECTED}.")
@@ -38,4 +39,15 @@ def from_text(text: str) -> int:
         whole = datetime.fromisoformat(f"{date}T{time}{'+00:00' if zone in 'Zz' else zone}")
     except ValueError as error:
         raise ValueError(f"{text[:64]!r} is no instant ({error}); {EXPECTED}.") from error
-    return round(whole.timestamp()) * NS_PER_S + int((fraction or "").ljust(9, "0"))
+    return within_int64(round(whole.timestamp()) * NS_PER_S + int((fraction or "").ljust(9, "0")))
+
+
+def within_int64(ns: int) -> int:
+    """A count of nanoseconds as it was given.
+
+    Raises:
+        ValueError: it does not fit the int64 that clocks count in.
+    """
+    if not MIN_NS <= ns <= MAX_NS:
+        raise ValueError(f"{ns} ns is more than a clock can count.")
+    return ns

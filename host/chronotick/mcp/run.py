@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -25,6 +26,8 @@ def run(directory: str, *, http: bool, host: str, port: int, allowed: Sequence[s
         if http:
             asyncio.run(transports.serve_http(server, host, port, allowed))
         else:
+            # A thread waits in standard input and can not be woken; on a terminal Ctrl-C would wait for it.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             asyncio.run(transports.serve_stdio(server))
     finally:
         access.close()
