@@ -302,7 +302,13 @@ class App:
         """Put the questions that are due to the models that are ready, each in a task of its own."""
         ready = [view for view in self._supervisor.views() if view.state is State.READY]
         levels = {view.name: view.capabilities.levels for view in ready if view.capabilities is not None}
-        for request in self._pipeline.due(timebase.mono_ns(), frozenset(view.name for view in ready), levels):
+        mono_ns, state = timebase.mono_ns(), self._pipeline.state
+        if state is not None:
+            due = self._pipeline.schedule.due(mono_ns, state.raw_ns)
+            self._supervisor.note_use(
+                {name: self._weights.get(name, 0.0) for name in levels}, {role.plugin for role in due}
+            )
+        for request in self._pipeline.due(mono_ns, frozenset(view.name for view in ready), levels):
             task = asyncio.create_task(self._ask(request), name=f"ask {request.plugin}")
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)

@@ -118,6 +118,10 @@ class PluginConfig(Section, frozen=True):
     external: bool = False
     # File with the secret that an external plugin must show in its HELLO.
     token_file: str = ""
+    # Not asked, or without any weight, for this long, its process is ended to free its memory, s; 0 for never.
+    unload_after_s: NotNegative = 0.0
+    # One that was ended for having no weight is started again for another trial after this long, s.
+    reload_after_s: Positive = 3600.0
     # Passed to the plugin as they are.
     params: dict[str, str | int | float | bool] = field(default_factory=dict)
 

@@ -56,7 +56,7 @@ class Plugin:
         self._stopped = asyncio.Event()
         self._stopped.set()
         # What is wanted of it.
-        self._wanted = self._restarting = False
+        self._wanted = self._restarting = self._resting = False
         # The process.
         self._child: Child | None = None
         self._instance = self._token = ""
@@ -78,13 +78,13 @@ class Plugin:
 
     def start(self) -> None:
         """Run it from now on."""
-        self._wanted = True
+        self._wanted, self._resting = True, False
         if self.state not in RUNNING and self.state is not State.DEAD:
             self._try_start()
 
     def restart(self) -> None:
         """End it if it runs, forget its deaths, start it anew. Also the way out of quarantine."""
-        self._wanted = True
+        self._wanted, self._resting = True, False
         self._record = Record()
         if self.state in RUNNING:
             self._restarting = True
@@ -92,9 +92,20 @@ class Plugin:
         elif self.state is not State.DEAD:
             self._try_start()
 
+    def rest(self, why: str) -> None:
+        """End it for a while; `start` takes it back."""
+        if self.state is State.READY:
+            self._wanted, self._resting = False, True
+            self._feed(Event.STOP, why)
+
+    @property
+    def resting(self) -> bool:
+        """It was let go of, and its process has ended."""
+        return self._resting and self.state is State.STOPPED
+
     def stop(self) -> None:
         """End it; `stopped` waits for the end."""
-        self._wanted = self._restarting = False
+        self._wanted = self._restarting = self._resting = False
         # In DEAD its end is on its way; what follows is judged then.
         if self.state is not State.DEAD:
             self._feed(Event.STOP, "stopped")

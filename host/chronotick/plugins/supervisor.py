@@ -6,7 +6,8 @@ import logging
 import os
 import random
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -19,6 +20,7 @@ from chronotick.plugins.ledger import refusal
 from chronotick.plugins.link import Link, Sent
 from chronotick.plugins.manifest import Manifest
 from chronotick.plugins.plugin import Plugin
+from chronotick.plugins.rest import Rest
 from chronotick.plugins.states import State
 from chronotick.plugins.surroundings import Surroundings
 from chronotick.plugins.turns import Turns
@@ -84,6 +86,9 @@ class Supervisor:
         self._rng = random.Random(seed)
         self._width = width
         self._plugins: dict[str, Plugin] = {}
+        self._rests = {c.name: Rest(c.unload_after_s, c.reload_after_s) for c in configs if not c.external}
+        # Plugins that would be asked if they were READY.
+        self._wanted: Collection[str] = ()
         self._link: Link | None = None
         self._remote_link: Link | None = None
         # Name to identity of what came through the remote link.
@@ -110,6 +115,7 @@ class Supervisor:
             while not await self._asked_to_stop(self._timing.heartbeat_s):
                 for plugin in self._plugins.values():
                     plugin.beat()
+                self._let_rest(time.monotonic_ns())
             await self._stop_all()
         finally:
             for plugin in self._plugins.values():
@@ -137,7 +143,23 @@ class Supervisor:
         plugin = self._plugins.get(name)
         if plugin is None:
             return refusal(Code.NOT_READY, f"There is no plugin named {name} here.")
+        if (rest := self._rests.get(name)) is not None:
+            rest.asked(time.monotonic_ns())
+            if plugin.resting:
+                plugin.start()
         return await plugin.forecast(ask, deadline_mono_ns)
+
+    def note_use(self, weights: Mapping[str, float], wanted: Collection[str]) -> None:
+        """Tell what fusion makes of the models, so that those that cost more than they are worth can be let go of.
+
+        Args:
+            weights: {plugin: weight now} of all that are judged; wanted: plugins whose answer is due.
+        """
+        self._wanted = wanted
+        now_ns = time.monotonic_ns()
+        for name, weight in weights.items():
+            if (rest := self._rests.get(name)) is not None:
+                rest.weighed(weight, now_ns)
 
     def capabilities(self, name: str) -> Capabilities | None:
         """What a READY plugin's model can do; None for any other."""
@@ -163,6 +185,18 @@ class Supervisor:
             known = ", ".join(self._plugins) or "none"
             raise PluginError(f"No plugin named `{name}` runs here (configured and found: {known}).")
         plugin.restart()
+
+    def _let_rest(self, now_ns: int) -> None:
+        for name, rest in self._rests.items():
+            plugin = self._plugins.get(name)
+            if plugin is None:
+                continue
+            rest.is_ready(plugin.state is State.READY, now_ns)
+            if plugin.resting:
+                if rest.back(now_ns, wanted=name in self._wanted):
+                    plugin.start()
+            elif why := rest.let_go(now_ns):
+                plugin.rest(why)
 
     def _bind(self) -> None:
         self._link = Link(
