@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 pytest.importorskip("mcp")
 
 import anyio
+import psutil
 from mcp_types import CallToolResult
 
 from chronotick.fusion.types import Status
@@ -436,10 +438,9 @@ def test_the_model_is_told_to_read_and_never_to_produce_a_time(access: HostAcces
 
 
 def test_no_tool_reaches_the_network(snapshots: Snapshots, access: HostAccess, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No call opens an internet socket: with them forbidden, every tool still answers or refuses as ever."""
-    import socket
-
+    """No call opens an internet socket, from Python or through ZeroMQ, and every tool still answers or refuses."""
     snapshots.publish()
+    this = psutil.Process()
     real = socket.socket.__init__
 
     def guarded(self: socket.socket, family: int = -1, *rest: Any, **more: Any) -> None:
@@ -452,7 +453,9 @@ def test_no_tool_reaches_the_network(snapshots: Snapshots, access: HostAccess, m
             for spec in tools.SPECS:
                 arguments = {FUTURE: {"future_seconds": 1}, "convert_past": {"raw_ns": "1"}}.get(spec.name, {})
                 await client.call_tool(spec.name, arguments)
+                assert this.net_connections("inet") == before
 
+    before = this.net_connections("inet")
     run(work)
 
 

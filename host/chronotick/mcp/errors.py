@@ -14,7 +14,7 @@ from chronotick.errors import ChronoTickError
 ECHO_CHARACTERS = 200
 
 
-def failure(tool: str, arguments: Mapping[str, Any], error: Exception) -> CallToolResult:
+def failure(tool: str, arguments: Mapping[str, Any], error: ChronoTickError | ValidationError) -> CallToolResult:
     """The result of a call that failed: `{error, tool, arguments, timestamp}` with what mends it, as JSON text.
 
     There is no structured content: the output schema describes answers, and clients check whatever they are given
@@ -32,13 +32,13 @@ def failure(tool: str, arguments: Mapping[str, Any], error: Exception) -> CallTo
     return CallToolResult(content=[TextContent(type="text", text=json.dumps(body, indent=2))], is_error=True)
 
 
-def sentence(error: Exception) -> str:
+def sentence(error: ChronoTickError | ValidationError) -> str:
     """What is wrong, in one line."""
     if isinstance(error, ValidationError):
         return "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}" for fault in error.errors()
         )
-    return error.message if isinstance(error, ChronoTickError) else str(error)
+    return error.message
 
 
 def _echo(value: Any) -> Any:

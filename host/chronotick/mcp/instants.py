@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 
+from chronotick.errors import OutOfRange
 from chronotick.units import NS_PER_S
 from chronotick.wire.snapshot import MAX_NS, MIN_NS
 
@@ -27,18 +28,18 @@ def from_text(text: str) -> int:
     """UTC nanoseconds that a text stands for.
 
     Raises:
-        ValueError: neither RFC 3339 with a zone nor whole nanoseconds, or not within the int64 range, 1678 to 2261.
+        OutOfRange: neither RFC 3339 with a zone nor whole nanoseconds, or not within the int64 range, 1678 to 2261.
     """
     if _NANOSECONDS.fullmatch(text):
         return within_int64(int(text))
     found = _RFC3339.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text[:64]!r} is no instant; {EXPECTED}.")
+        raise OutOfRange(f"{text[:64]!r} is no instant; {EXPECTED}.")
     date, time, fraction, zone = found.groups()
     try:
         whole = datetime.fromisoformat(f"{date}T{time}{'+00:00' if zone in 'Zz' else zone}")
     except ValueError as error:
-        raise ValueError(f"{text[:64]!r} is no instant ({error}); {EXPECTED}.") from error
+        raise OutOfRange(f"{text[:64]!r} is no instant ({error}); {EXPECTED}.") from error
     return within_int64(round(whole.timestamp()) * NS_PER_S + int((fraction or "").ljust(9, "0")))
 
 
@@ -46,8 +47,8 @@ def within_int64(ns: int) -> int:
     """A count of nanoseconds as it was given.
 
     Raises:
-        ValueError: it does not fit the int64 that clocks count in.
+        OutOfRange: it does not fit the int64 that clocks count in.
     """
     if not MIN_NS <= ns <= MAX_NS:
-        raise ValueError(f"{ns} ns is more than a clock can count.")
+        raise OutOfRange(f"{ns} ns is more than a clock can count.")
     return ns

@@ -69,9 +69,14 @@ def build(access: HostAccess) -> Server[None]:
         began = time.perf_counter()
         failed = True
         try:
-            answer = await spec.call(access, spec.asked.model_validate(given), ctx.session.report_progress)
+            asked = spec.asked.model_validate(given)
+        except ValidationError as error:
+            access.count(time.perf_counter() - began, failed=True)
+            return failure(spec.name, given, error)
+        try:
+            answer = await spec.call(access, asked, ctx.session.report_progress)
             failed = False
-        except (ChronoTickError, ValidationError, ValueError) as error:
+        except ChronoTickError as error:
             return failure(spec.name, given, error)
         finally:
             access.count(time.perf_counter() - began, failed=failed)
