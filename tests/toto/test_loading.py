@@ -29,7 +29,7 @@ def test_only_a_fixed_number_of_samples_is_deterministic(
     worker: Worker, tiny: str, samples: int, deterministic: bool
 ) -> None:
     """Beyond one patch the time left decides on the samples, unless their number is given; READY says which."""
-    said = worker("load", key="far", params={"path": tiny, "horizon_max": 40, "samples": samples})
+    said = worker("load", key="far", params={"path": tiny, "horizon_max": "40", "samples": samples})
     assert (said["horizon_max"], said["deterministic"]) == (40, deterministic)
 
 
@@ -169,6 +169,7 @@ def test_size_that_contradicts_repo(worker: Worker) -> None:
         {"samples": 48},
         {"horizon_max": -1},
         {"samples": True},
+        {"horizon_max": "far"},
     ],
 )
 def test_unknown_parameter(worker: Worker, params: dict[str, object]) -> None:

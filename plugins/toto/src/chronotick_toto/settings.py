@@ -6,7 +6,7 @@ from chronotick.sdk import BadParams, Params
 from chronotick.sdk.model_settings import ModelSettings, Published, read_settings
 from chronotick_toto.sampling import SAMPLES_PER_BATCH
 
-SIZES = {"base": Published("Datadog/Toto-Open-Base-1.0")}
+SIZES = {"base": Published("Datadog/Toto-Open-Base-1.0", "0411ceb27bdf7fc3e4892e99edc8ad08192dc3c5")}
 # The library draws its samples in the dtype of the weights, and torch has no gamma variates of half precision.
 DTYPES = ("float32",)
 # As far as the host ever asks. The library itself has no limit.
@@ -45,6 +45,7 @@ def read(params: Params) -> tuple[ModelSettings, Reach]:
 
 def _whole(params: Params, key: str, limit: int) -> int:
     value = params.values.get(key, 0)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limit:
+    # Text is what the command line gives.
+    if not str(value).isdecimal() or int(value) > limit:
         raise BadParams(f"{key} is {value!r}.", mend=f"Use a whole number from 0 to {limit}.")
-    return value
+    return int(value)
