@@ -1,9 +1,12 @@
 """What `Clock.now()` costs, beside a bare mmap seqlock read and a bare clock reading in the same run.
 
     python tests/bench/now_latency.py [--rounds 100000] [--writer-hz 1] [--json]
+    python tests/bench/now_latency.py --reads 100000000 --seconds 60 --writer-hz 10000 [--json]
 
-A child process publishes, as a host would. The kinds are called in turn, one at a time, so that noise meets all alike;
-the timer's own cost, measured in the same way, is taken off.
+A child process publishes, as a host would. In the first form the kinds are called in turn, one at a time, so that noise
+meets all alike; the timer's own cost, measured in the same way, is taken off. In the second form `now()` is called over
+and over, until either limit, and each answer is checked: a time below the one before is backward; a line whose parts do
+not belong together is torn. It says how many reads there were and at what pace the child really wrote.
 """
 
 import argparse
@@ -22,6 +25,9 @@ from chronotick import Clock
 from chronotick.wire.snapshot import FILE_BYTES, HEADER_BYTES, SLOT_BYTES
 
 RAW = time.CLOCK_MONOTONIC_RAW
+# Half width of the hard interval of record n: WIDTH_NS + n % WIDTHS.
+WIDTH_NS = 10**7
+WIDTHS = 1009
 gettime = time.clock_gettime_ns
 
 
@@ -34,21 +40,62 @@ def publish(directory: Path, hertz: float) -> None:
     from chronotick.publish import HardBound, Publisher
 
     publisher = Publisher(directory / "snapshot", PublishConfig(), 7)
-    raw = gettime(RAW)
-    theta = time.time_ns() - raw
-    first = True
-    while first or not select.select([sys.stdin], [], [], 1 / hertz)[0]:
+    theta = time.time_ns() - gettime(RAW)
+    number = 0
+    begun = due = time.perf_counter()
+    while number % 64 or not select.select([sys.stdin], [], [], 0)[0]:
+        raw = gettime(RAW)
+        # The estimate wavers, so that there is always something to slew; the widths tell whose they are.
+        estimate = theta + (number % 7 - 3) * 300
+        width = WIDTH_NS + (publisher.current.sequence + 1) % WIDTHS
         publisher.publish(
-            FusedForecast(raw, theta, 2e-5, 1e-5, 1e-8, theta, 1e-5, 3e-5, (("floor", 1.0),), 0.0, raw + 10**12),
-            HardBound(raw, theta - 10**7, theta + 10**7, 5e-5),
+            FusedForecast(raw, estimate, 2e-5, 1e-5, 1e-8, theta, 1e-5, 3e-5, (("floor", 1.0),), 0.0, raw + 10**12),
+            HardBound(raw, theta - width, theta + width, 5e-5),
             status=Status.SYNCHRONISED,
             fix_raw_ns=raw,
             void_raw_ns=raw + 10**14,
             epoch=0,
+            raw_ns=raw,
         )
-        if first:
+        if number == 0:
             print("ready", flush=True)
-        first = False
+        number += 1
+        due = max(due + 1 / hertz, time.perf_counter() - 1)
+        while (left := due - time.perf_counter()) > 0:
+            if left > 0.01 and select.select([sys.stdin], [], [], left)[0]:
+                break
+            # A sleep takes a twentieth of a millisecond more than it is told to, and half of the budget at 10 kHz.
+            if left > 0.0005:
+                time.sleep(left - 0.0005)
+        if hertz < 64 and select.select([sys.stdin], [], [], 0)[0]:
+            break
+    print(json.dumps({"written": number, "hz": number / (time.perf_counter() - begun)}))
+
+
+def hold_to_account(directory: Path, reads: int, seconds: float) -> dict[str, object]:
+    """Read without pause and check every answer."""
+    clock = Clock(directory)
+    now = clock.now
+    begun = time.perf_counter()
+    ends = begun + seconds
+    done = torn = backward = lines = 0
+    before = now()
+    line = before[2]
+    while done < reads and time.perf_counter() < ends:
+        for _ in range(min(10_000, reads - done)):
+            reading = now()
+            if reading[0] < before[0]:
+                backward += 1
+            if reading[2] is not line:
+                line = reading[2]
+                lines += 1
+                width = 2 * (WIDTH_NS + line.sequence % WIDTHS)
+                torn += line.latest_theta_ns - line.earliest_theta_ns != width or line.raw_ns != line.fix_raw_ns
+            before = reading
+        done += min(10_000, reads - done)
+    took = time.perf_counter() - begun
+    clock.close()
+    return {"reads": done, "asked_for": reads, "seconds": took, "lines_seen": lines, "torn": torn, "backward": backward}
 
 
 def bare_reader(path: Path) -> Callable[[], tuple[int, int, int]]:
@@ -104,6 +151,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=100_000)
     parser.add_argument("--writer-hz", type=float, default=1.0)
+    parser.add_argument("--reads", type=int, default=0, help="check this many readings instead")
+    parser.add_argument("--seconds", type=float, default=60.0, help="but for no longer than this")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--publish", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -116,8 +165,16 @@ def main() -> None:
             assert child.stdin is not None
             assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"
-            taken = measure(Path(directory), args.rounds)
+            if args.reads:
+                checked = hold_to_account(Path(directory), args.reads, args.seconds)
+            else:
+                taken = measure(Path(directory), args.rounds)
             child.stdin.close()
+            wrote = json.loads(child.stdout.readline())
+    if args.reads:
+        result = checked | {"writer_hz": round(wrote["hz"]), "writer_aimed_hz": args.writer_hz}
+        print(json.dumps(result) if args.json else "\n".join(f"{name:18}{value}" for name, value in result.items()))
+        sys.exit(bool(checked["torn"] or checked["backward"]))
     timer = median(taken.pop("timer"))
     base = median(taken["bare mmap read"]) - timer
     result = {

@@ -44,6 +44,10 @@ def compare(a: Bounded, b: Bounded) -> Comparison:
     half width over 1.96: normal errors, independent of each other. Errors of one host at two instants are not
     independent, they mostly cancel; for these the probability is too near to one half, which is the safe side.
 
+    What no clock can see is in neither half width: the asymmetry of a path shifts a host's estimates by up to half its
+    delay, for as long as the path lasts. Between hosts far from their servers the probability therefore says too much
+    (tests/bench/ordering.py prints how much). It is for ranking and display; for correctness only a proof will do.
+
     A time that is UNKNOWN has no bounds, so it is AMBIGUOUS to all other clocks, with probability one half.
     """
     gap = b.utc_ns - a.utc_ns

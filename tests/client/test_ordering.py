@@ -1,0 +1,58 @@
+"""Many simulated hosts with lying servers and asymmetric paths: no verdict that is called a proof is wrong."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+bench = runpy.run_path(str(Path(__file__).parents[1] / "bench" / "ordering.py"))
+
+
+@pytest.fixture(scope="module")
+def result() -> Any:
+    """A small run of the experiment."""
+    return bench["simulate"](pairs=6000, worlds=2, hosts=5, hours=0.5, seed=7)
+
+
+def test_no_definite_verdict_is_wrong(result: Any) -> None:
+    """BEFORE and AFTER agree with true time in every pair, and true time is never outside a hard interval."""
+    assert result["definite"] > 1000
+    assert result["wrong_definite"] == 0
+    assert result["pairs_with_true_time_outside_a_hard_interval"] == 0
+
+
+def test_other_ways_are_wrong_where_this_one_abstains(result: Any) -> None:
+    """The pairs are hard: plain stamps order many of them wrongly, and admit none."""
+    assert all(share > 0.05 for share in result["wrong_share"].values())
+    assert 0.1 < result["ambiguous_share"] < 0.9
+
+
+def test_the_further_apart_the_more_is_proven(result: Any) -> None:
+    """Nothing at microseconds, everything at seconds."""
+    shares = [share for _, share in result["definite_share_by_gap"].values()]
+    assert shares[0] == 0
+    assert shares[-1] > 0.99
+
+
+def test_a_run_can_be_repeated(result: Any) -> None:
+    """Equal arguments give equal results."""
+    small = {"pairs": 200, "worlds": 1, "hosts": 3, "hours": 0.3, "seed": 3}
+    assert bench["simulate"](**small) == bench["simulate"](**small)
+
+
+def test_a_liar_that_is_believed_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The experiment can fail: with hard intervals a hundred times too narrow, wrong verdicts are counted."""
+    machine = bench["Machine"]
+    meet = machine.meet
+
+    def overconfident(self: Any, event: Any) -> None:
+        meet(self, event)
+        known = event.known
+        event.known = known._replace(
+            earliest_ns=known.utc_ns - (known.utc_ns - known.earliest_ns) // 100,
+            latest_ns=known.utc_ns + (known.latest_ns - known.utc_ns) // 100,
+        )
+
+    monkeypatch.setattr(machine, "meet", overconfident)
+    assert bench["simulate"](pairs=2000, worlds=1, hosts=4, hours=0.4, seed=5)["wrong_definite"] > 0
