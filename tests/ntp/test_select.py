@@ -58,6 +58,22 @@ def test_the_bound_holds_truth_whenever_a_majority_does(case: tuple[int, tuple[C
         assert got.earliest_theta_ns <= truth <= got.latest_theta_ns
 
 
+@given(case=with_honest_majority(), heard=st.integers(1, 7))
+def test_the_bound_holds_truth_while_some_have_not_answered(case: tuple[int, tuple[Candidate, ...]], heard: int) -> None:
+    """The honest majority is one of all servers: the first to answer, liars among them, do not narrow truth out."""
+    truth, electorate = case
+    got = select(electorate[:heard], expected=len(electorate[heard:]))
+    if got.verdict is Verdict.AGREED:
+        assert got.earliest_theta_ns <= truth <= got.latest_theta_ns
+
+
+def test_two_liars_and_one_honest_server_leave_room_for_the_honest_one() -> None:
+    """Two of five still to be heard: only the honest claim need hold truth, so the bound covers all of it."""
+    got = select(claims((5, 5), (5, 5), (9, 5)), expected=2)
+    assert got.verdict is Verdict.AGREED
+    assert (got.earliest_theta_ns, got.latest_theta_ns) == (0, 14)
+
+
 def test_the_intersection_of_all_would_be_no_bound() -> None:
     """Two of three claims hold 2; all three share [4, 10] only, as RFC 5905 gives; the bound still holds 2."""
     got = select(claims((5, 5), (5, 5), (9, 5)))

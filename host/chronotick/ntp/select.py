@@ -99,7 +99,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         verdict: whether there is time.
         standings: (server, standing) of every server, sorted by name.
         earliest_theta_ns, latest_theta_ns: holds true theta whenever the claims of a strict majority of the candidates
-            do. Both 0 unless `verdict` is AGREED.
+            and of those expected do. Both 0 unless `verdict` is AGREED.
         theta_ns: the survivors' weighted mean; 0 unless AGREED.
         spread_s: standard deviation of the survivors around it, s.
         agreeing: the largest number of claims that share a point.
@@ -136,7 +136,7 @@ def select(candidates: tuple[Candidate, ...], *, expected: int = 0, min_agreeing
     Args:
         candidates: those that are fit to vote, with distinct names.
         expected: servers that have not answered yet but still may: they count in the electorate, so that the first to
-            answer does not decide alone.
+            answer does not decide alone, and the bound is as wide as a majority of all needs it.
         min_agreeing: claims that must share a point, beyond the majority.
     """
     voters = tuple(sorted(candidates, key=lambda c: c.server))
@@ -148,7 +148,8 @@ def select(candidates: tuple[Candidate, ...], *, expected: int = 0, min_agreeing
         return _undecided(voters, Verdict.WAITING if agreeing + expected >= needed else Verdict.NO_MAJORITY, agreeing)
     if agreeing < min_agreeing:
         return _undecided(voters, Verdict.TOO_FEW_AGREE, agreeing)
-    bound = shared_by(voters, len(voters) // 2 + 1)
+    # All that have not answered yet may be honest: of those that have, a majority of all is sure of this many only.
+    bound = shared_by(voters, needed - expected)
     agreement = _agreement(voters, needed)
     assert bound is not None
     low, high = agreement
