@@ -15,6 +15,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from chronotick.cli.test import ALL_MODELS
+from chronotick.plugins.environment import check_environment, sdk_version
+from chronotick.plugins.manifest import load_manifest
+
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
 
@@ -68,11 +72,13 @@ def worker_environ() -> dict[str, str]:
 
 
 def python_of(plugin: str) -> Path:
-    """The interpreter of a plugin's environment; skips where it is not built."""
-    python = PLUGINS / plugin / ".venv" / "bin" / "python"
-    if not python.exists():
-        pytest.skip(f"the {plugin} plugin's environment is not built (chronotick plugins sync {plugin})")
-    return python
+    """The interpreter of a plugin's environment; skips where that is not sound, unless all must be."""
+    manifest = load_manifest(PLUGINS / plugin / "plugin.toml")
+    if problem := check_environment(manifest, sdk_version()):
+        if os.environ.get(ALL_MODELS):
+            pytest.fail(str(problem))
+        pytest.skip(str(problem))
+    return manifest.python
 
 
 @contextmanager

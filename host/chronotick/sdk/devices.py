@@ -1,5 +1,6 @@
 """Which device of torch a model is put on, if this machine has it."""
 
+import importlib
 from typing import Any
 
 from chronotick.sdk.errors import DeviceMissing
@@ -34,3 +35,13 @@ def pick_device(torch: Any, name: str, plugin: str) -> Any:
             mend=f"Use device: cpu, or build the environment for CUDA: chronotick plugins sync {plugin} --torch cuda",
         )
     return device
+
+
+def check_device(name: str, plugin: str) -> None:
+    """Refuse a device that is not there before gigabytes are fetched for it; torch is imported for none but those.
+
+    Raises:
+        DeviceMissing: this machine does not have it.
+    """
+    if name not in ("cpu", "auto"):
+        pick_device(importlib.import_module("torch"), name, plugin)

@@ -39,7 +39,8 @@ def find(module: str, name: str, params: dict[str, Any]) -> dict[str, str]:
     # What is expected of a folder is what is published, so the hash is looked up without `path`.
     settings = _read(module, name, {key: value for key, value in params.items() if key != "path"})
     place = _read(module, name, params) if params.get("path") else settings
-    folder, commit = locate(place)
+    # Not every library writes a config.json; what one needs, its plugin checks when it loads.
+    folder, commit = locate(place, config=False)
     expected: str = settings.weights_sha256
     return {"folder": str(folder), "commit": commit, "repo": settings.repo, "sha256": expected}
 

@@ -21,25 +21,34 @@ LOADED: dict[str, ChronosForecaster] = {}
 DIRECT: dict[str, Any] = {}
 
 
-def make_bolt(folder: str, seed: int, drop: list[str] | None = None) -> str:
-    """A tiny Chronos-Bolt with random weights, saved by the library; `drop` removes tensors from the file."""
+# Dimensions of the published sizes: width, width of the feed-forward layers, layers, heads.
+BOLT = {"tiny": (256, 1024, 4, 4), "mini": (384, 1536, 4, 8), "small": (512, 2048, 6, 8), "base": (768, 3072, 12, 12)}
+
+
+def make_bolt(folder: str, seed: int, drop: list[str] | None = None, size: str = "") -> str:
+    """A Chronos-Bolt with random weights, of a published size or of a much smaller one, saved by the library.
+
+    `drop` removes tensors from the file.
+    """
     import torch
     from chronos.chronos_bolt import ChronosBoltModelForForecasting
     from safetensors.torch import load_file, save_file
     from transformers import T5Config
 
     torch.manual_seed(seed)
+    width, inner, layers, heads = BOLT.get(size, (16, 32, 1, 2))
     config = T5Config(
-        d_model=16, d_kv=8, d_ff=32, num_layers=1, num_decoder_layers=1, num_heads=2, vocab_size=2, pad_token_id=0,
-        eos_token_id=1, decoder_start_token_id=0, dropout_rate=0.1, initializer_factor=1.0,
+        d_model=width, d_kv=64 if size else 8, d_ff=inner, num_layers=layers, num_decoder_layers=layers,
+        num_heads=heads, vocab_size=2, pad_token_id=0, eos_token_id=1, decoder_start_token_id=0, dropout_rate=0.1,
+        initializer_factor=0.05 if size else 1.0, feed_forward_proj="relu",
     )  # fmt: skip
     config.architectures = ["ChronosBoltModelForForecasting"]
     config.chronos_pipeline_class = "ChronosBoltPipeline"
     config.chronos_config = {
-        "context_length": 64,
-        "input_patch_size": 8,
-        "input_patch_stride": 8,
-        "prediction_length": 16,
+        "context_length": 2048 if size else 64,
+        "input_patch_size": 16 if size else 8,
+        "input_patch_stride": 16 if size else 8,
+        "prediction_length": 64 if size else 16,
         "quantiles": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
         "use_reg_token": True,
     }

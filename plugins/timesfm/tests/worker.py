@@ -22,14 +22,18 @@ LOADED: dict[str, TimesFmForecaster] = {}
 DIRECT: dict[str, Any] = {}
 
 
-def make_timesfm(folder: str, seed: int, drop: list[str] | None = None) -> str:
-    """A tiny TimesFM 2.5 with random weights, saved by the library; `drop` removes tensors from the file."""
+def make_timesfm(folder: str, seed: int, drop: list[str] | None = None, size: str = "tiny") -> str:
+    """A TimesFM 2.5 with random weights, tiny or of the published size ("200m"), saved by the library.
+
+    `drop` removes tensors from the file.
+    """
     import torch
     from safetensors.torch import load_file, save_file
 
     from timesfm import TimesFM_2p5_200M_torch
 
-    set_dimensions(width=32, layers=2, heads=2)
+    if size == "tiny":
+        set_dimensions(width=32, layers=2, heads=2)
     torch.manual_seed(seed)
     model = TimesFM_2p5_200M_torch(torch_compile=False)
     # The library leaves its scales at 0, for which all layers but the last say nothing.

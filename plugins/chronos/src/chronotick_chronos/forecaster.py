@@ -11,13 +11,13 @@ from chronotick.sdk import (
     BadWindow,
     Batch,
     Capabilities,
-    DeviceMissing,
     LoadFailed,
     Params,
     Progress,
     Quantiles,
     WeightsMismatch,
 )
+from chronotick.sdk.devices import check_device, pick_device
 from chronotick_chronos import settings as configured
 from chronotick_chronos import weights
 from chronotick_chronos.settings import Settings
@@ -51,6 +51,7 @@ class ChronosForecaster:
         """
         wanted = configured.read(params)
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        check_device(wanted.device, "chronos")
         progress(0.05, f"looking for the weights of {wanted.model_id}")
         folder, commit = weights.locate(wanted)
         digest = _checked_sha256(wanted, folder)
@@ -62,7 +63,7 @@ class ChronosForecaster:
         from chronos import BaseChronosPipeline, ChronosBoltPipeline
 
         transformers_logging.disable_progress_bar()
-        device = _device(torch, wanted.device)
+        device = str(pick_device(torch, wanted.device, "chronos"))
         torch.set_num_threads(params.threads)
         torch.manual_seed(params.seed)
         progress(0.7, f"loading {wanted.model_id} on {device}")
@@ -152,33 +153,6 @@ def _checked_sha256(wanted: Settings, folder: Path) -> str:
             else "Correct weights_sha256, or fetch again.",
         )
     return digest
-
-
-def _device(torch: Any, name: str) -> str:
-    """The device, if this machine has it.
-
-    Raises:
-        DeviceMissing: it does not.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise DeviceMissing(
-            f"{name!r} is no device of torch.", mend="Use device: cpu, cuda, cuda:1, mps or auto."
-        ) from error
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }.get(device.type, False)
-    if not there:
-        raise DeviceMissing(
-            f"Device {name} is not there: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices.",
-            mend="Use device: cpu, or build the environment for CUDA: chronotick plugins sync chronos --torch cuda",
-        )
-    return str(device)
 
 
 def _check_complete(model: Any, found: set[str], folder: Path) -> None:

@@ -17,7 +17,7 @@ from chronotick.sdk import (
     Quantiles,
     weights,
 )
-from chronotick.sdk.devices import pick_device
+from chronotick.sdk.devices import check_device, pick_device
 from chronotick.sdk.scaling import Scaled, fill_gaps, standardise
 from chronotick_timesfm import architecture
 from chronotick_timesfm import settings as configured
@@ -50,6 +50,7 @@ class TimesFmForecaster:
         """
         wanted, covariates = configured.read(params)
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        check_device(wanted.device, "timesfm")
         progress(0.05, f"looking for the weights of {wanted.model_id}")
         folder, commit = weights.locate(wanted, config=False)
         digest = weights.checked_sha256(folder, wanted.weights_sha256)

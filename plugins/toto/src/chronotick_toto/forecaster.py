@@ -19,7 +19,7 @@ from chronotick.sdk import (
     WeightsMismatch,
     weights,
 )
-from chronotick.sdk.devices import pick_device
+from chronotick.sdk.devices import check_device, pick_device
 from chronotick.sdk.giving_up import GivingUp
 from chronotick_toto import settings as configured
 from chronotick_toto import windows
@@ -64,6 +64,7 @@ class TotoForecaster:
         """
         wanted, reach = configured.read(params)
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        check_device(wanted.device, "toto")
         progress(0.05, f"looking for the weights of {wanted.model_id}")
         folder, commit = weights.locate(wanted)
         digest = weights.checked_sha256(folder, wanted.weights_sha256)

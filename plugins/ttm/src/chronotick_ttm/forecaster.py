@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chronotick.sdk import BadWindow, Batch, Capabilities, Params, Progress, Quantiles, WeightsMismatch, weights
-from chronotick.sdk.devices import pick_device
+from chronotick.sdk.devices import check_device, pick_device
 from chronotick.sdk.model_settings import ModelSettings
 from chronotick_ttm import settings as configured
 from chronotick_ttm.windows import exact
@@ -44,6 +44,7 @@ class TtmForecaster:
         """
         wanted = configured.read(params)
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        check_device(wanted.device, "ttm")
         progress(0.05, f"looking for the weights of {wanted.model_id}")
         folder, commit = weights.locate(wanted)
         digest = weights.checked_sha256(folder, wanted.weights_sha256)

@@ -1,0 +1,195 @@
+"""Each model and published size: start, speed, memory, and the plain library call in the same environment beside ours.
+
+    python tests/bench/models.py [--models NAME ...] [--threads 1 2] [--seconds S] [--quick] [--json]
+
+Where no published weights are at hand, models of the published dimensions with random numbers are made by the plugins'
+own libraries: speed and memory are facts then, and nothing is said about accuracy. Those are marked `random`. Genuine
+are the checkpoint in the chronos package and, with CHRONOTICK_TEST_DATA set, TTM-R2.
+
+import_s, load_s, first_ms      as in plugin_figures.py, which measures the plugin's process
+p50, p99                        of a forecast in the model, ms; with a window of 512 points, 64 ahead
+through                         p50 with the way to the process and back
+library, ours                   medians of the library's own call and of the plugin's, in one process, in turn
+goal                            through <= 1.05 x library + 0.3 ms, for batches of one
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from plugin_figures import BATCHES, HORIZON, WINDOW, forecasts, memory_mb, start
+
+from chronotick.plugins.child_environ import child_environ
+from chronotick.plugins.discovery import discover
+from chronotick.plugins.environment import check_environment, sdk_version
+from chronotick.plugins.manifest import Manifest
+from chronotick.sdk.tiny_host import TinyHost
+from chronotick.wire.launch import Launch
+
+# A batch that would take longer than this, by the one before it, is left out, s.
+PATIENCE_S = 12.0
+ROUNDS = 15
+
+
+class Entry(Struct, frozen=True):
+    """A model in a published size.
+
+    Attributes:
+        make: question to the plugin's worker that makes it with random numbers; None where genuine weights are meant.
+        path: of genuine weights: "embedded", or below CHRONOTICK_TEST_DATA.
+        params: for the plugin, beside the folder.
+        quick: measured by --quick, too.
+    """
+
+    plugin: str
+    size: str
+    make: dict[str, Any] | None = None
+    path: str = ""
+    params: dict[str, Any] = {}
+    quick: bool = False
+
+
+ENTRIES = (
+    Entry("chronos", "embedded", path="embedded", quick=True),
+    *(Entry("chronos", f"bolt-{s}", {"do": "make_bolt", "size": s}) for s in ("tiny", "mini")),
+    Entry("chronos", "bolt-small", {"do": "make_bolt", "size": "small"}, quick=True),
+    Entry("chronos", "bolt-base", {"do": "make_bolt", "size": "base"}),
+    Entry("timesfm", "200m", {"do": "make_timesfm", "size": "200m"}, quick=True),
+    Entry("ttm", "r2-512-96", path="weights/ttm-r2-512-96-original", quick=True),
+    Entry("toto", "base", {"do": "make_toto", "size": "base"}, quick=True),
+    Entry("time_moe", "50m", {"do": "make_time_moe", "size": "50m"}, quick=True),
+)
+
+
+class Worker:
+    """The plugin's `tests/worker.py`, in its environment."""
+
+    def __init__(self, manifest: Manifest, threads: int) -> None:
+        environ = child_environ(os.environ, manifest, Launch(endpoint=""), threads) | {"HF_HUB_OFFLINE": "1"}
+        words = [str(manifest.python), str(manifest.folder / "tests" / "worker.py")]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=environ
+        )
+
+    def ask(self, do: str, **arguments: Any) -> Any:
+        """One question; the worker's complaint ends the bench."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline() or '{"crash": "the worker has died"}')
+        if "ok" not in answer:
+            raise SystemExit(f"{do}: {answer}")
+        return answer["ok"]
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+
+def measure(
+    entry: Entry, manifest: Manifest, folder: str, threads: int, seconds: float, batches: tuple[int, ...]
+) -> Any:
+    """All figures of one model with so many threads."""
+    params = entry.params | {"path": folder}
+    environ = child_environ(os.environ, manifest, Launch(endpoint=""), threads) | {"HF_HUB_OFFLINE": "1"}
+    said: dict[str, Any] = {"plugin": entry.plugin, "size": entry.size, "random": entry.make is not None}
+    with TinyHost(manifest.argv, env=environ, cwd=str(manifest.folder)) as host:
+        status, figures = start(host, params, threads)
+        offered = status.capabilities
+        assert offered is not None
+        assert host.process is not None
+        said |= {"threads": threads, "parameters": offered.parameters, **figures}
+        expected_s = 0.0
+        for batch in batches:
+            if batch > offered.batch_max or expected_s > PATIENCE_S:
+                continue
+            said[f"batch_{batch}"] = made = forecasts(host, status, batch, seconds)
+            # Five are made at least, and the next batch is eight times as large.
+            expected_s = made["through_p50_ms"] * 8 * 5 / 1e3
+        said |= memory_mb(host.process.pid)
+    place = str(manifest.folder / "src/chronotick_chronos/weights") if folder == "embedded" else folder
+    points, horizon = min(WINDOW, offered.context_max), min(HORIZON, offered.horizon_max)
+    if entry.plugin == "ttm":
+        points, horizon = 512, 96
+    with Worker(manifest, threads) as worker:
+        worker.ask("load", key="bench", params=params)
+        beside = worker.ask("overhead", key="bench", folder=place, points=points, horizon=horizon, rounds=ROUNDS)
+    library, through = beside["library_ms"], said["batch_1"]["through_p50_ms"]
+    said |= {"library_ms": library, "ours_ms": beside["plugin_ms"], "through_ms": through}
+    return said | {"goal_ms": 1.05 * library + 0.3, "met": through <= 1.05 * library + 0.3}
+
+
+def weights_of(entry: Entry, manifest: Manifest, folder: Path) -> str:
+    """Folder of the weights, made if need be; "" where the genuine ones are not at hand."""
+    if entry.make is None:
+        if entry.path == "embedded":
+            return "embedded"
+        data = os.environ.get("CHRONOTICK_TEST_DATA", "")
+        return str(Path(data) / entry.path) if data else ""
+    with Worker(manifest, 1) as worker:
+        worker.ask(folder=str(folder / "model"), seed=3, **entry.make)
+    return str(folder / "model")
+
+
+def show(said: dict[str, Any]) -> None:
+    """One model for people."""
+    random = ", random" if said["random"] else ""
+    print(f"{said['plugin']} {said['size']}{random}, {said['parameters'] / 1e6:.1f} M, {said['threads']} thread(s)")
+    print(
+        f"  import {said['import_s']:.1f} s  load {said['load_s']:.2f} s  first {said['first_ms']:.0f} ms  "
+        f"RSS {said['rss_mb']:.0f}  PSS {said['pss_mb']:.0f}  peak {said['peak_rss_mb']:.0f} MB"
+    )
+    for batch in BATCHES:
+        if one := said.get(f"batch_{batch}"):
+            print(f"  batch {batch:3}  p50 {one['p50_ms']:9.2f}  p99 {one['p99_ms']:9.2f}  ({one['made']} made)")
+    print(
+        f"  library {said['library_ms']:.2f}  ours {said['ours_ms']:.2f}  through {said['through_ms']:.2f} ms; "
+        f"goal {said['goal_ms']:.2f} ms: {'met' if said['met'] else 'MISSED'}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=[], help="plugins (default: all whose environment is sound)")
+    parser.add_argument("--threads", nargs="+", type=int, default=None)
+    parser.add_argument("--seconds", type=float, default=5.0, help="for each batch size, at least")
+    parser.add_argument(
+        "--quick", action="store_true", help="one size of each, one thread, batches of 1 and 8, 2 s each"
+    )
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    seconds = 2.0 if args.quick else args.seconds
+    batches = BATCHES[:2] if args.quick else BATCHES
+    found, results = discover(), []
+    for entry in ENTRIES:
+        if (args.models and entry.plugin not in args.models) or (args.quick and not entry.quick):
+            continue
+        manifest = found.find(entry.plugin)
+        if problem := check_environment(manifest, sdk_version()):
+            print(f"{entry.plugin} {entry.size}: left out. {problem}")
+            continue
+        with tempfile.TemporaryDirectory(prefix="ck-bench-") as folder:
+            if not (path := weights_of(entry, manifest, Path(folder))):
+                print(f"{entry.plugin} {entry.size}: left out. CHRONOTICK_TEST_DATA is not set.")
+                continue
+            for threads in args.threads or ((1,) if args.quick else (1, 2)):
+                said = measure(entry, manifest, path, threads, seconds, batches)
+                results.append(said)
+                if not args.json:
+                    show(said)
+    if args.json:
+        print(json.dumps({"load_1min": os.getloadavg()[0], "cores": os.cpu_count(), "results": results}))
+
+
+if __name__ == "__main__":
+    main()
