@@ -241,20 +241,23 @@ class App:
         if status is not Status.UNKNOWN and bound is not None:
             fused = self._pipeline.estimate(raw_ns, raw_ns + s_to_ns(self._config.publish.interval_s))
         if fused is None or bound is None or state is None:
-            # What the last host left still stands until this one knows better; an unknown is said once.
-            if not self._publisher.resumed and self._publisher.current.status is not Status.UNKNOWN:
-                self._publisher.publish_unknown(fix_raw_ns=self._condition.fix_raw_ns)
-            self._outputs.publish(self._publisher.record)
-            self._follow_status(Status.UNKNOWN)
+            self._publish_unknown()
             return
-        self._publisher.publish(
-            fused,
-            HardBound(raw_ns, *bound, growth=self._pipeline.hard.rate_bound),
-            status=status,
-            fix_raw_ns=self._condition.fix_raw_ns,
-            void_raw_ns=self._condition.void_raw_ns,
-            epoch=state.epoch,
-        )
+        try:
+            self._publisher.publish(
+                fused,
+                HardBound(raw_ns, *bound, growth=self._pipeline.hard.rate_bound),
+                status=status,
+                fix_raw_ns=self._condition.fix_raw_ns,
+                void_raw_ns=self._condition.void_raw_ns,
+                epoch=state.epoch,
+            )
+        except ValueError as error:
+            # Servers whose time leaps by years lead to rates that are no clock's: no time then, but still a host.
+            if self._status is not Status.UNKNOWN:
+                log.error("the estimate can not be published: %s", error)
+            self._publish_unknown()
+            return
         self._outputs.publish(self._publisher.record)
         self._weights = dict(fused.weights)
         self._follow_status(status)
@@ -271,6 +274,13 @@ class App:
                 "fix": None if fix is None else {"raw_ns": fix.raw_ns, "theta_ns": fix.theta_ns, "server": fix.server},
             },
         )
+
+    def _publish_unknown(self) -> None:
+        # What the last host left still stands until this one knows better; an unknown is said once.
+        if not self._publisher.resumed and self._publisher.current.status is not Status.UNKNOWN:
+            self._publisher.publish_unknown(fix_raw_ns=self._condition.fix_raw_ns)
+        self._outputs.publish(self._publisher.record)
+        self._follow_status(Status.UNKNOWN)
 
     def _follow_status(self, status: Status) -> None:
         before, self._status = self._status, status

@@ -59,7 +59,9 @@ def test_the_bound_holds_truth_whenever_a_majority_does(case: tuple[int, tuple[C
 
 
 @given(case=with_honest_majority(), heard=st.integers(1, 7))
-def test_the_bound_holds_truth_while_some_have_not_answered(case: tuple[int, tuple[Candidate, ...]], heard: int) -> None:
+def test_the_bound_holds_truth_while_some_have_not_answered(
+    case: tuple[int, tuple[Candidate, ...]], heard: int
+) -> None:
     """The honest majority is one of all servers: the first to answer, liars among them, do not narrow truth out."""
     truth, electorate = case
     got = select(electorate[:heard], expected=len(electorate[heard:]))

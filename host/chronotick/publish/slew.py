@@ -21,7 +21,7 @@ from chronotick.fusion.types import FusedForecast, Status
 from chronotick.publish.record import to_record
 from chronotick.publish.types import HardBound, Publication
 from chronotick.units import PPM, ns_to_s, s_to_ns
-from chronotick.wire.snapshot import Z95
+from chronotick.wire.snapshot import MAX_NS, Z95
 
 # No clock drifts by half: such a rate is a fault upstream, and near -1 the output would stand still.
 MAX_RATE = 0.5
@@ -91,7 +91,8 @@ def next_publication(
         sequence=sequence,
         host_instance=host_instance,
         slew_rate=remainder / slewing_ns,
-        slew_until_raw_ns=raw_ns + slewing_ns,
+        # A correction of weeks would be slewed beyond the range of the clocks.
+        slew_until_raw_ns=min(raw_ns + slewing_ns, MAX_NS),
         stale_raw_ns=stale_raw_ns,
     )
 

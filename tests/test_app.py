@@ -1,0 +1,77 @@
+"""The host's shell around the pipeline, without network and models: what no server's answer may do to it."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from chronotick.app import App
+from chronotick.clock import timebase
+from chronotick.config.schema import Config, NtpConfig
+from chronotick.fusion.types import Status
+from chronotick.ntp.outcome import Outcome, Sample
+from chronotick.publish.publisher import Publisher
+from chronotick.wire import runtime_dir
+
+S = 1_000_000_000
+SERVER = "192.0.2.1"
+THETA_NS = 1_790_000_000 * S
+GPS_ROLLOVER_NS = 1024 * 7 * 86_400 * S
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Any:
+    """A host with a real pipeline and a real snapshot, and nothing else."""
+    config = Config(ntp=NtpConfig(servers=(SERVER,)))
+    made = cast(Any, App(config, runtime_dir.create(tmp_path)))
+    made._publisher = Publisher(tmp_path / "snapshot", config.publish, 1)
+    made._events = SimpleNamespace(publish=lambda *_: None)
+    made._outputs = SimpleNamespace(publish=lambda _: None)
+    made._pool = SimpleNamespace(snapshot=lambda: ())
+    yield made
+    made._publisher.close()
+
+
+def heard(transmit: int, raw_ns: int, theta_ns: int) -> Outcome:
+    """A good reply of the server, 1 ms there and back."""
+    sample = Sample(
+        raw_ns=raw_ns,
+        theta_ns=theta_ns,
+        delay_ns=1_000_000,
+        span_ns=1_000_000,
+        precision_s=1e-6,
+        root_delay_s=0.0,
+        root_dispersion_s=0.0,
+        stratum=1,
+        leap=0,
+        reference_id=b"GPS\0",
+        transmit=transmit,
+        realtime_theta_ns=THETA_NS,
+    )
+    return Outcome(server=SERVER, address=SERVER, port=123, raw_ns=raw_ns, sample=sample)
+
+
+@pytest.mark.parametrize("leap_ns", [-GPS_ROLLOVER_NS, GPS_ROLLOVER_NS])
+@pytest.mark.parametrize("after", [1, 3, 12])
+def test_a_server_that_leaps_by_years_does_not_end_the_host(app: Any, leap_ns: int, after: int) -> None:
+    """Every answer is survived, before and after the floor trusts itself, and in the end the new time is told."""
+    begin_ns = timebase.raw_ns() - 100 * S
+    for number in range(60):
+        theta_ns = THETA_NS + (leap_ns if number >= after else 0)
+        app._on_outcome(heard(number + 1, begin_ns + number * S, theta_ns))
+    app._publish()
+    record = app._publisher.record
+    if record.status is not Status.UNKNOWN:
+        now_ns = timebase.raw_ns()
+        assert record.earliest_ns(now_ns) <= now_ns + THETA_NS + leap_ns <= record.latest_ns(now_ns)
+
+
+def test_an_estimate_that_is_no_clocks_is_not_told(app: Any) -> None:
+    """A server whose time alternates by years at each answer leads to UNKNOWN or a bound, never to the host's end."""
+    begin_ns = timebase.raw_ns() - 100 * S
+    seen = set()
+    for number in range(7):
+        app._on_outcome(heard(number + 1, begin_ns + number * S, THETA_NS + number % 2 * GPS_ROLLOVER_NS))
+        seen.add(app._publisher.current.status)
+    assert Status.UNKNOWN in seen
