@@ -73,7 +73,10 @@ def warm_up(pipeline: Pipeline) -> dict[str, float]:
     seen_s = 0.0
     if len(pipeline.history):
         seen_s = (pipeline.history.last_raw_ns - pipeline.history.first_raw_ns) / 1e9
-    return {"progress": round(min(seen_s / wanted_s, 1.0), 3), "remaining_s": round(max(wanted_s - seen_s, 0.0), 1)}
+    remaining_s = max(wanted_s - seen_s, 0.0)
+    # A warm-up of 0 s is over before it begins.
+    progress = 1.0 - remaining_s / wanted_s if remaining_s else 1.0
+    return {"progress": round(progress, 3), "remaining_s": round(remaining_s, 1)}
 
 
 def sources_section(views: Sequence[ServerView], selection: Selection | None) -> dict[str, Any]:

@@ -1,0 +1,14 @@
+"""The status that clients are told."""
+
+import pytest
+
+from chronotick.config.schema import ClockConfig, Config
+from chronotick.ops.report import warm_up
+from chronotick.pipeline import Pipeline
+
+
+@pytest.mark.parametrize(("configured_s", "progress"), [(0.0, 1.0), (180.0, 0.0)])
+def test_the_warm_up_before_the_first_fix(configured_s: float, progress: float) -> None:
+    """A warm-up of 0 s, which the configuration allows, is over at once; any other has not begun."""
+    pipeline = Pipeline(Config(clock=ClockConfig(warm_up_s=configured_s)))
+    assert warm_up(pipeline) == {"progress": progress, "remaining_s": configured_s}
