@@ -31,6 +31,7 @@ from chronotick.ntp.pool import NtpPool
 from chronotick.ntp.select import Selection, Verdict
 from chronotick.ntp.view import ServerView
 from chronotick.ops import report
+from chronotick.ops.descriptors import raise_limit
 from chronotick.ops.sdnotify import SdNotify
 from chronotick.pipeline import Pipeline, Taken
 from chronotick.plugins.discovery import discover
@@ -95,6 +96,7 @@ class App:
             RuntimeDirError: another host runs in this directory, or a socket can not be bound.
             ConfigError: a server's name can not be read.
         """
+        raise_limit()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
