@@ -126,7 +126,7 @@ def test_a_copy_that_ends_half_way_leaves_nothing(
 
 
 def test_what_the_plugin_says_is_passed_on(echo: Manifest) -> None:
-    with pytest.raises(PluginError, match=r"The hub has no such thing\. Look there\."):
+    with pytest.raises(PluginError, match=r"The hub has no such thing\. Check .*--from FOLDER\."):
         pull(echo, {}, runner=Hub(code="weights_missing", message="The hub has no such thing.", mend="Look there."))
 
 

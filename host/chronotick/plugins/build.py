@@ -237,6 +237,12 @@ class Build:
         if outcome.code == 0:
             return
         self._refuse_full_disk(outcome)
+        if any("hash" in line.lower() for line in outcome.tail):
+            # A package other than the one that was locked, or a lock that was written without hashes.
+            raise PluginError(
+                f"The lock of {self._manifest.name} does not fit what was to be installed: {_gist(outcome)}.",
+                mend=f"Restore {self._manifest.lock}. {mend_command(self._manifest.name)}",
+            )
         raise PluginError(
             f"The environment of {self._manifest.name} could not be built (uv pip {words[0]}): {_gist(outcome)}.",
             mend=f"Check the network and the package index. {mend_command(self._manifest.name)}",

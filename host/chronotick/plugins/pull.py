@@ -24,6 +24,7 @@ from chronotick.sdk.pull import MARK
 
 PULL_LIMIT_S = 3600.0
 EMBEDDED = "embedded"
+_MEND = "Check --repo, --revision, the network and HF_HUB_OFFLINE, or take a folder with them: --from FOLDER."
 _FILES = ("config.json", "*.safetensors", "*.safetensors.index.json")
 
 
@@ -126,7 +127,7 @@ def _ask(
         if line.startswith(MARK):
             said: dict[str, str] = json.loads(line.removeprefix(MARK))
             if "message" in said:
-                raise PluginError(said["message"], mend=said["mend"])
+                raise PluginError(said["message"], mend=_MEND if said["code"] == "weights_missing" else said["mend"])
             return said
     last = next((line for line in reversed(outcome.tail)), f"exit code {outcome.code}")
     raise PluginError(

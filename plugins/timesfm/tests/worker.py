@@ -152,7 +152,9 @@ def _library(folder: str) -> Any:
     from timesfm import TimesFM_2p5_200M_torch
 
     if folder not in DIRECT:
-        set_dimensions(width=32, layers=2, heads=2)
+        # The published size has 925 MB.
+        if (Path(folder) / "model.safetensors").stat().st_size < 100_000_000:
+            set_dimensions(width=32, layers=2, heads=2)
         DIRECT[folder] = TimesFM_2p5_200M_torch.from_pretrained(folder, torch_compile=False, local_files_only=True)
     return DIRECT[folder]
 
