@@ -19,7 +19,7 @@ from chronotick.sdk import (
     WeightsMismatch,
     weights,
 )
-from chronotick.sdk.devices import pick_device
+from chronotick.sdk.devices import check_device, pick_device
 from chronotick.sdk.giving_up import GivingUp
 from chronotick.sdk.model_settings import ModelSettings
 from chronotick.sdk.scaling import fill_gaps, standardise
@@ -30,13 +30,16 @@ logger = logging.getLogger(__name__)
 CONTEXT_MIN = 8
 # Longer windows are cut to their newest points, so that one role serves models of any context.
 ACCEPTED_POINTS = 8192
-BATCH_MAX = 64
+# One window of 512 points takes a second on a CPU.
+BATCH_MAX = 16
 # Steps of the longest head that the longest horizon takes: each is one pass over what the one before has added.
 STEPS_MAX = 8
 # The horizon's share of the positions that the model knows, at most.
 HORIZON_SHARE = 4
 # Attention in this library makes a matrix of points x points for each window: windows in one pass, by their points.
-CELLS_MAX = 4_194_304
+# On a CPU 8 windows of 512 points take half as long again in one pass as in four.
+CELLS_CPU = 524_288
+CELLS_OTHER = 16_777_216
 # The model gives points; the host makes the spread from the errors that it sees.
 LEVELS = (0.5,)
 _MEND = "Use a Time-MoE checkpoint (TimeMoeForPrediction)."
@@ -59,6 +62,7 @@ class TimeMoeForecaster:
         """
         wanted = configured.read(params)
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        check_device(wanted.device, "time_moe")
         progress(0.05, f"looking for the weights of {wanted.model_id}")
         folder, commit = weights.locate(wanted)
         digest = weights.checked_sha256(folder, wanted.weights_sha256)
@@ -118,7 +122,8 @@ class TimeMoeForecaster:
     def _generate(self, windows: NDArray[np.float64], batch: Batch) -> NDArray[np.float64]:
         """The next points (k, horizon) of windows without gaps, a few windows at a time."""
         torch, model = self._torch, self._model
-        rows = max(1, CELLS_MAX // windows.shape[1] ** 2)
+        cells = CELLS_CPU if model.device.type == "cpu" else CELLS_OTHER
+        rows = max(1, cells // windows.shape[1] ** 2)
         parts: list[NDArray[np.float64]] = []
         for start in range(0, len(windows), rows):
             # A tensor of our own: the library changes its input in place.
