@@ -9,7 +9,7 @@ are the checkpoint in the chronos package and, with CHRONOTICK_TEST_DATA set, TT
 import_s, load_s, first_ms      as in plugin_figures.py, which measures the plugin's process
 p50, p99                        of a forecast in the model, ms; with a window of 512 points, 64 ahead
 through                         p50 with the way to the process and back
-library, ours                   medians of the library's own call and of the plugin's, in one process, in turn
+library, ours                   medians of the library's own call and of the plugin's, in another process
 goal                            through <= 1.05 x library + 0.3 ms, for batches of one
 """
 
@@ -19,10 +19,11 @@ import os
 import subprocess
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from msgspec import Struct
-from plugin_figures import BATCHES, HORIZON, WINDOW, forecasts, memory_mb, start
+from plugin_figures import BATCHES, FEWEST, HORIZON, WINDOW, forecasts, memory_mb, start
 
 from chronotick.plugins.child_environ import child_environ
 from chronotick.plugins.discovery import discover
@@ -30,10 +31,11 @@ from chronotick.plugins.environment import check_environment, sdk_version
 from chronotick.plugins.manifest import Manifest
 from chronotick.sdk.tiny_host import TinyHost
 from chronotick.wire.launch import Launch
+from chronotick.wire.messages import Status
 
 # A batch that would take longer than this, by the one before it, is left out, s.
 PATIENCE_S = 12.0
-ROUNDS = 15
+TURNS = 5
 
 
 class Entry(Struct, frozen=True):
@@ -116,16 +118,30 @@ def measure(
             # Five are made at least, and the next batch is eight times as large.
             expected_s = made["through_p50_ms"] * 8 * 5 / 1e3
         said |= memory_mb(host.process.pid)
+        said |= beside(entry, manifest, host, status, folder, threads)
+    goal_ms = 1.05 * said["library_ms"] + 0.3
+    return said | {"goal_ms": goal_ms, "met": said["through_ms"] <= goal_ms}
+
+
+def beside(
+    entry: Entry, manifest: Manifest, host: TinyHost, status: Status, folder: str, threads: int
+) -> dict[str, float]:
+    """Medians of the plugin's process and, in its environment, of the library's own call, taken in turn."""
+    offered = status.capabilities
+    assert offered is not None
     place = str(manifest.folder / "src/chronotick_chronos/weights") if folder == "embedded" else folder
     points, horizon = min(WINDOW, offered.context_max), min(HORIZON, offered.horizon_max)
     if entry.plugin == "ttm":
         points, horizon = 512, 96
+    through, library, ours = [], [], []
     with Worker(manifest, threads) as worker:
-        worker.ask("load", key="bench", params=params)
-        beside = worker.ask("overhead", key="bench", folder=place, points=points, horizon=horizon, rounds=ROUNDS)
-    library, through = beside["library_ms"], said["batch_1"]["through_p50_ms"]
-    said |= {"library_ms": library, "ours_ms": beside["plugin_ms"], "through_ms": through}
-    return said | {"goal_ms": 1.05 * library + 0.3, "met": through <= 1.05 * library + 0.3}
+        worker.ask("load", key="bench", params=entry.params | {"path": folder})
+        for _ in range(TURNS):
+            through.append(forecasts(host, status, 1, 0.0)["through_p50_ms"])
+            one = worker.ask("overhead", key="bench", folder=place, points=points, horizon=horizon, rounds=FEWEST)
+            library.append(one["library_ms"])
+            ours.append(one["plugin_ms"])
+    return {"library_ms": median(library), "ours_ms": median(ours), "through_ms": median(through)}
 
 
 def weights_of(entry: Entry, manifest: Manifest, folder: Path) -> str:

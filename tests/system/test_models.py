@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from chronotick.client import Reading, Status
+from chronotick.config.schema import FusionConfig, PluginConfig
 from chronotick.lab.lab import Ready
 
 from .conftest import Host, until
@@ -56,6 +57,23 @@ def test_a_killed_host_leaves_no_model_behind(make_host: MakeHost, lan_lab: Read
     model = psutil.Process(host.plugin("echo")["pid"])
     host.stop(signal.SIGKILL)
     model.wait(10)
+
+
+def test_a_model_without_weight_is_let_go_of_and_gets_another_trial(make_host: MakeHost, lan_lab: Ready) -> None:
+    """Its process ends while the clock goes on, the status says why, and later it is READY again."""
+    plugins = (PluginConfig(name="echo", unload_after_s=1.0, reload_after_s=2.0),)
+    # Nothing is believed that is not better by nine tenths.
+    host = make_host(lan_lab.servers, ("echo",), plugins=plugins, fusion=FusionConfig(open_gain=0.9))
+    host.start()
+    with host.clock() as clock:
+        until(lambda: host.plugin("echo").get("state") == "STOPPED", "it is let go of")
+        row = host.plugin("echo")
+        assert row["pid"] is None
+        assert "had no weight for 1 s" in row["detail"]
+        until(lambda: host.status(clock) is Status.SYNCHRONISED, "synchronised")
+        until(lambda: host.plugin("echo").get("state") == "READY", "it is back")
+        assert clock.now().status is Status.SYNCHRONISED
+    assert host.stop() == 0
 
 
 def test_a_model_that_does_not_exist_is_said_plainly(make_host: MakeHost, lan_lab: Ready) -> None:

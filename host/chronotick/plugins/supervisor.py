@@ -153,10 +153,14 @@ class Supervisor:
         """Tell what fusion makes of the models, so that those that cost more than they are worth can be let go of.
 
         Args:
-            weights: {plugin: weight now} of all that are judged; wanted: plugins whose answer is due.
+            weights: {plugin: weight now} of all that are judged; wanted: plugins that a question is due for, whether
+                it can be put already or not.
         """
         self._wanted = wanted
         now_ns = time.monotonic_ns()
+        for name in wanted:
+            if (rest := self._rests.get(name)) is not None:
+                rest.asked(now_ns)
         for name, weight in weights.items():
             if (rest := self._rests.get(name)) is not None:
                 rest.weighed(weight, now_ns)
