@@ -8,6 +8,7 @@ import pytest
 
 from chronotick.app import App
 from chronotick.clock import timebase
+from chronotick.clock.discontinuity import Discontinuity, Kind
 from chronotick.config.schema import Config, NtpConfig
 from chronotick.fusion.types import Status
 from chronotick.ntp.outcome import Outcome, Sample
@@ -75,3 +76,42 @@ def test_an_estimate_that_is_no_clocks_is_not_told(app: Any) -> None:
         app._on_outcome(heard(number + 1, begin_ns + number * S, THETA_NS + number % 2 * GPS_ROLLOVER_NS))
         seen.add(app._publisher.current.status)
     assert Status.UNKNOWN in seen
+
+
+def alone(name: str, poll_s: float) -> SimpleNamespace:
+    return SimpleNamespace(name=name, reach=1, poll_s=poll_s, accepted=1, reason=None)
+
+
+def test_one_server_that_asks_for_rare_polls_does_not_make_silence_look_synchronised(app: Any) -> None:
+    """RATE pushes one server's poll to 36 hours; after three of the longest configured polls it is HOLDOVER still."""
+    app._pool = SimpleNamespace(snapshot=lambda: (alone("192.0.2.9", 131_072.0), alone(SERVER, 64.0)))
+    begin_ns = timebase.raw_ns()
+    app._on_outcome(heard(1, begin_ns, THETA_NS))
+    silent_ns = begin_ns + round((3 * app._config.ntp.max_poll_s + app._config.ntp.timeout_s + 1) * S)
+    assert app._condition.at(silent_ns, app._pipeline.state) is Status.HOLDOVER
+
+
+def test_a_contradicted_hard_interval_is_told(app: Any) -> None:
+    """When a fix refutes all before it, whoever listens hears an alarm."""
+    heard_events: list[tuple[str, dict[str, Any]]] = []
+    app._events = SimpleNamespace(publish=lambda topic, _, body: heard_events.append((topic, body)))
+    begin_ns = timebase.raw_ns() - 100 * S
+    app._on_outcome(heard(1, begin_ns, THETA_NS))
+    app._on_outcome(heard(2, begin_ns + S, THETA_NS))
+    assert "alarm" not in [topic for topic, _ in heard_events]
+    app._on_outcome(heard(3, begin_ns + 2 * S, THETA_NS + S))
+    assert ("alarm", {"kind": "contradiction", "server": f"{SERVER} ({SERVER})", "times": 1}) in heard_events
+
+
+def test_a_disturbance_before_the_first_fix_takes_back_what_the_last_host_left(app: Any, tmp_path: Path) -> None:
+    """The line of the host before goes on over a restart, but not over a jump of the raw clock under it."""
+    app._pool.restart = lambda: None
+    app._on_outcome(heard(1, timebase.raw_ns(), THETA_NS))
+    app._publisher.close()
+    app._publisher = Publisher(tmp_path / "snapshot", app._config.publish, 2)
+    app._pipeline = type(app._pipeline)(app._config)
+    app._publish()
+    assert app._publisher.record.status is Status.HOLDOVER
+    app._on_discontinuity(Discontinuity(Kind.TIME_BASE, 3.0, timebase.raw_ns(), disrupts=True))
+    app._publish()
+    assert app._publisher.record.status is Status.UNKNOWN

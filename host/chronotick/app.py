@@ -24,6 +24,7 @@ from chronotick.config.schema import Config, PluginConfig
 from chronotick.errors import PluginError, ProtocolError, RuntimeDirError
 from chronotick.forecast.request import Request
 from chronotick.forecast.types import Refusal
+from chronotick.fusion.hard import HardUpdate
 from chronotick.fusion.types import Status
 from chronotick.interop import LOCAL_CHRONYD, ChronydSource, Outputs
 from chronotick.ntp.outcome import Outcome
@@ -127,7 +128,7 @@ class App:
             )
             self._look()
             sources = Sources(
-                record=lambda: self._publisher.record,
+                record=self._publisher.awake_record,
                 status=lambda: self._report,
                 history=self._history,
                 explain=lambda: self._explanation,
@@ -210,8 +211,12 @@ class App:
         self._follow_vote(taken)
         if taken.fix is None or taken.update is None:
             return
-        polls = [view.poll_s for view in self._views() if view.reach]
-        self._condition.on_fix(taken.fix.raw_ns, max(polls, default=self._config.ntp.max_poll_s))
+        # A server that asks for fewer polls than configured must not make the silence of all others look like patience.
+        longest_s = self._config.ntp.max_poll_s
+        polls = [min(view.poll_s, longest_s) for view in self._views() if view.reach]
+        self._condition.on_fix(taken.fix.raw_ns, max(polls, default=longest_s))
+        if taken.hard is HardUpdate.CONTRADICTED:
+            self._on_contradiction(taken.fix.server)
         fix, surprise_s = taken.fix, taken.update.innovation_s
         utc_ns = fix.raw_ns + fix.theta_ns
         self._fixes.append((utc_ns, fix.server, fix.theta_ns, fix.delay_s, fix.root_distance_s, surprise_s))
@@ -225,6 +230,12 @@ class App:
             log.log(level, "vote: %s", verdict.value.replace("_", " "), extra={"agree": len(taken.selection.survivors)})
             self._events.publish("ntp", self._utc_ns(), {"verdict": verdict.value})
 
+    def _on_contradiction(self, server: str) -> None:
+        """Two majorities that can not both have been right, or an oscillator that breaks its bound."""
+        found = self._pipeline.hard.contradictions
+        log.warning("the hard interval was contradicted and begins anew", extra={"by": server, "times": found})
+        self._events.publish("alarm", self._utc_ns(), {"kind": "contradiction", "server": server, "times": found})
+
     def _on_discontinuity(self, found: Discontinuity) -> None:
         log.warning("clock discontinuity: %s", found.kind.value, extra={"size_s": found.size_s})
         self._events.publish("alarm", self._utc_ns(), msgspec.to_builtins(found))
@@ -232,6 +243,9 @@ class App:
             self._pipeline.disrupt(found.at_raw_ns, found.kind)
             self._condition.on_discontinuity()
             self._pool.restart()
+            if self._publisher.resumed:
+                # Nothing was measured yet: what the last host left would go on, on a clock that it does not fit.
+                self._publisher.publish_unknown()
 
     def _publish(self) -> None:
         """Bring the snapshot up to date."""

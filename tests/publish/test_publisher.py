@@ -212,3 +212,16 @@ def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RuntimeDirError, match="missing/snapshot can not be written") as caught:
         Publisher(tmp_path / "missing" / "snapshot", PublishConfig(), 1)
     assert caught.value.mend
+
+
+def test_over_a_socket_nothing_is_told_once_the_machine_has_slept(
+    start: Start, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the moment before the host notices, whoever asks hears UNKNOWN, as readers of the file see for themselves."""
+    publisher = start(1)
+    publish(publisher, THETA)
+    assert publisher.awake_record() == publisher.record
+    before = publisher.record.suspended_ns
+    monkeypatch.setattr(module, "suspended_ns", lambda: before + 5 * S)
+    assert publisher.awake_record().status is Status.UNKNOWN
+    assert publisher.record.status is Status.SYNCHRONISED

@@ -79,6 +79,13 @@ class Publisher:
         """The same as the file holds it, with the methods that evaluate it at an instant."""
         return self._record
 
+    def awake_record(self) -> Record:
+        """The same for those who are told over a socket: UNKNOWN once the machine has slept, also in the moment before
+        the host has noticed, as readers of the file find out for themselves. From any thread."""
+        record = self._record
+        slept_ns = abs(suspended_ns() - record.suspended_ns)
+        return record if slept_ns <= SUSPENDED_TOLERANCE_NS else record._replace(status=Status.UNKNOWN)
+
     @property
     def resumed(self) -> bool:
         """Whether what is published now is still the last host's."""
