@@ -32,7 +32,7 @@ def test_missing_weights_in_the_process(plugin_python: Path) -> None:
     """A process without weights says weights_missing and the mend, and ends for good."""
     ((name, sentence),) = check(plugin_python, {}, "ready")
     assert name == "ready"
-    assert sentence.startswith("weights_missing: The weights Maple728/TimeMoE-50M are not on this machine")
+    assert sentence.startswith("weights_missing: The weights Maple728/TimeMoE-50M at 446753ee48ff")
     assert "Set path" in sentence
     assert "exit code" not in sentence
 

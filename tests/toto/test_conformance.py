@@ -39,7 +39,7 @@ def test_missing_weights_in_the_process(plugin_python: Path) -> None:
     """A process without weights says weights_missing and the mend, and ends for good."""
     ((name, sentence),) = check(plugin_python, {}, "ready")
     assert name == "ready"
-    assert sentence.startswith("weights_missing: The weights Datadog/Toto-Open-Base-1.0 are not on this machine")
+    assert sentence.startswith("weights_missing: The weights Datadog/Toto-Open-Base-1.0 at 0411ceb27bdf")
     assert "Set path" in sentence
     assert "exit code" not in sentence
 
