@@ -54,7 +54,7 @@ def test_other_verbs_work_from_afar(endpoint: str, keys: Keys) -> None:
     """future, elapsed, raw stamps, waits and stamps; what is about this machine's system clock is refused."""
     with Clock(endpoint=endpoint, keys=(keys["friend"][1], keys["host"][0]), timeout_s=10) as clock:
         first = clock.now()
-        assert clock.future(600).half_width_95_ns > first.half_width_95_ns + 20_000_000
+        assert clock.future(600).half_width_95_ns >= 30_000_000
         assert clock.elapsed(first).least_ns >= 0
         then = clock.convert(raw_ns=first.raw_ns)
         assert then.earliest_ns <= first.latest_ns
