@@ -215,3 +215,24 @@ def test_falling_back_needs_pyzmq_and_msgpack_only(host: Any) -> None:
     loaded = modules_after(code, host.directory.path)
     assert {"zmq", "msgpack"} <= loaded
     assert not {"numpy", "msgspec"} & loaded
+
+
+def test_every_public_name_needs_pyzmq_and_msgpack_only(host: Any) -> None:
+    """All that the package exports loads, stamps and verifies where numpy and msgspec are not installed."""
+    host.serve()
+    host.publish()
+    code = """
+        import sys
+        sys.modules["numpy"] = sys.modules["msgspec"] = None
+        import asyncio
+        import chronotick
+        assert all(getattr(chronotick, name) for name in chronotick.__all__)
+        async def work():
+            async with chronotick.AsyncClock(sys.argv[1], timeout_s=10) as clock:
+                await clock.verify(await clock.stamp("x"), "x")
+                await clock.future(1)
+                await anext(clock.watch())
+        asyncio.run(work())
+        del sys.modules["numpy"], sys.modules["msgspec"]
+    """
+    assert not {"numpy", "msgspec"} & modules_after(code, host.directory.path)
