@@ -1,5 +1,6 @@
 """The host's shell around the pipeline, without network and models: what no server's answer may do to it."""
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -115,3 +116,29 @@ def test_a_disturbance_before_the_first_fix_takes_back_what_the_last_host_left(a
     app._on_discontinuity(Discontinuity(Kind.TIME_BASE, 3.0, timebase.raw_ns(), disrupts=True))
     app._publish()
     assert app._publisher.record.status is Status.UNKNOWN
+
+
+async def renewed_while(app: Any, fault: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Publications of a ticking host whose status can not be made."""
+
+    def fail() -> None:
+        raise fault
+
+    monkeypatch.setattr(app, "_look", fail)
+    monkeypatch.setattr(app, "_ask_models", lambda: None)
+    told = asyncio.Queue[int]()
+    app._outputs = SimpleNamespace(publish=lambda record: told.put_nowait(record.sequence))
+    async with asyncio.timeout(30):
+        ticking = asyncio.create_task(app._tick())
+        seen = [await told.get() for _ in range(3)]
+        ticking.cancel()
+        await asyncio.gather(ticking, return_exceptions=True)
+    return len(seen)
+
+
+@pytest.mark.parametrize("fault", [OSError(24, "Too many open files"), LookupError("no metadata")])
+def test_a_status_that_can_not_be_made_stops_no_clock(
+    app: Any, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Publication goes on; only the status is old."""
+    assert asyncio.run(renewed_while(app, fault, monkeypatch)) == 3

@@ -79,7 +79,7 @@ class App:
         self._status = Status.UNKNOWN
         self._weights: dict[str, float] = {}
         self._warmed = 0
-        self._complaint = ""
+        self._complaint = self._status_fault = ""
         self._asking: set[asyncio.Task[None]] = set()
         self._fixes: deque[tuple[int, str, int, float, float, float]] = deque(maxlen=HISTORY_FIXES)
         self._meter = report.HostMeter()
@@ -198,7 +198,7 @@ class App:
             now_s = loop.time()
             if now_s - reported_s >= min(REPORT_S, 5 * interval_s):
                 reported_s = now_s
-                self._look()
+                self._renew_status()
             if watchdog_s and now_s - fed_s >= watchdog_s:
                 fed_s = now_s
                 self._notify.send(WATCHDOG=1)
@@ -381,6 +381,18 @@ class App:
         raw_ns, bound = timebase.raw_ns(), self._pipeline.tuning.rate_bound
         states = (one for one in self._pipeline.associations.servers if one.name == LOCAL_CHRONYD)
         return (*servers, *(chronyd.view(state, raw_ns, bound) for state in states))
+
+    def _renew_status(self) -> None:
+        try:
+            self._look()
+        except Exception as error:
+            # Whatever it was (no descriptor left, a file of the environment gone): time is worth more than its status.
+            fault = repr(error)
+            if fault != self._status_fault:
+                log.exception("the status could not be renewed")
+            self._status_fault = fault
+        else:
+            self._status_fault = ""
 
     def _look(self) -> None:
         """Make the status that clients are told."""

@@ -24,11 +24,13 @@ class HostMeter:
     def __init__(self) -> None:
         self._process = psutil.Process()
         self._process.cpu_percent()
+        # Looked up once: it is a file of the environment, which may be built anew under a running host.
+        self._version = version("chronotick")
 
     def section(self, *, instance: int, uptime_s: float, ready_s: float | None) -> dict[str, Any]:
         """The `host` section. CPU is the mean since the section was last made, % of one core."""
         return {
-            "version": version("chronotick"),
+            "version": self._version,
             "pid": os.getpid(),
             "instance": f"{instance:016x}",
             "uptime_s": round(uptime_s, 3),
