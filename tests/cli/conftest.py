@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from chronotick.cli.main import main
@@ -42,6 +43,10 @@ def live_host(servers: Ready, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("host")
     run = Path(f"/tmp/ck-cli-{os.getpid()}-{time.monotonic_ns()}")
     config = setting.demo_config(servers.servers, ("echo",), runtime_dir.create(run).path, folder / "host.log")
+    # The model is asked after two seconds and scored after two more, instead of ten and ten.
+    role = msgspec.structs.replace(config.roles[0], step_s=0.25, min_context=8, interval_s=0.25)
+    quick = msgspec.structs.replace(config.clock, time_compression=300.0)
+    config = msgspec.structs.replace(config, roles=(role,), clock=quick)
     host = Host(config, folder)
     host.start()
     try:

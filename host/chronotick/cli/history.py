@@ -8,7 +8,7 @@ from typing import Any
 from chronotick.cli import exits
 from chronotick.cli.common import Commands, add_command, add_json, add_runtime_dir
 from chronotick.cli.durations import instant
-from chronotick.cli.output import duration, print_json, rfc3339, table
+from chronotick.cli.output import duration, print_json, rfc3339, table, wrap
 
 # What people see of a row, in this order; programs get every column.
 SHOWN = ("utc_ns", "server", "innovation_s", "delay_s", "root_distance_s")
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(text(columns, rows))
     if truncated and not args.json and sys.stderr.isatty():
-        print(f"Only the newest {len(rows)} rows are shown; see --limit.", file=sys.stderr)
+        print(wrap(f"Only the newest {len(rows)} rows are shown; see --limit."), file=sys.stderr)
     return exits.OK if rows else exits.NEGATIVE
 
 

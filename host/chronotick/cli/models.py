@@ -59,7 +59,8 @@ def text(models: list[dict[str, Any]], forecasts: dict[str, Any]) -> str:
             wrap("Skill is the share of the floor's loss that is saved; * marks horizons where it is trusted.")
         )
     lines += [wrap(f"  {role} waits: {reason}", "    ") for role, reason in forecasts["waiting"].items()]
-    lines.append(f"Forecasts: {forecasts['made']} made, {forecasts['used']} used, {forecasts['refused']} refused.")
+    counts = f"Forecasts: {forecasts['made']} made, {forecasts['used']} used, {forecasts['refused']} refused."
+    lines.append(wrap(counts))
     return "\n".join(lines)
 
 

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from chronotick.cli import exits
 from chronotick.cli.common import Commands, add_command, add_json, add_runtime_dir
-from chronotick.cli.output import duration, paint, print_json, rfc3339
+from chronotick.cli.output import duration, paint, print_json, rfc3339, wrap
 
 if TYPE_CHECKING:
     from chronotick.client import Reading
 
 STYLES = {"SYNCHRONISED": "good", "HOLDOVER": "warn", "DISRUPTED": "warn", "UNKNOWN": "bad"}
+INDENT = " " * 18
 
 
 def add(commands: Commands) -> None:
@@ -68,14 +69,14 @@ def text(reading: "Reading") -> str:
     """A reading for people."""
     status = paint(reading.status, STYLES[reading.status])
     if reading.status == "UNKNOWN":
-        return f"{status}: the host has no time that it can stand for. See: chronotick status"
+        return wrap(f"{status}: the host has no time that it can stand for. See: chronotick status", "  ")
     early, late = reading.utc_ns - reading.earliest_ns, reading.latest_ns - reading.utc_ns
     return "\n".join(
         (
-            f"{rfc3339(reading.utc_ns)}  {status}",
+            wrap(f"{rfc3339(reading.utc_ns)}  {status}", "  "),
             f"  95 % interval   ± {duration(reading.half_width_95_ns / 1e9)}",
-            f"  hard interval   - {duration(early / 1e9)}  + {duration(late / 1e9)}",
+            wrap(f"  hard interval   - {duration(early / 1e9)}  + {duration(late / 1e9)}", INDENT),
             f"  last measured   {duration(reading.age_ns / 1e9)} ago",
-            f"  source          {' + '.join(reading.source)}",
+            wrap(f"  source          {' + '.join(reading.source)}", INDENT),
         )
     )

@@ -53,11 +53,12 @@ def columns() -> int | None:
     return max(shutil.get_terminal_size().columns, LEAST_COLUMNS) if sys.stdout.isatty() else None
 
 
-def wrap(text: str, indent: str = "") -> str:
-    """A sentence in as many lines as the terminal needs, the later ones indented."""
-    width = columns()
+def wrap(text: str, indent: str = "", room: int | None = 0) -> str:
+    """A sentence in as many lines as the terminal (or `room`, as in `table`) needs, the later ones indented."""
+    width = columns() if room == 0 else room
     if width is None or visible(text) <= width:
         return text
+    # Words that are wider than the terminal stay whole: they are tokens and paths, to be copied.
     return "\n".join(
         textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     )
@@ -120,9 +121,8 @@ def _block(head: Sequence[str], row: Sequence[str], room: int) -> str:
     lines = [title]
     for name, cell in zip(head[1:], cells, strict=True):
         line = f"  {name.ljust(width)}  {cell}".rstrip()
-        if visible(line) > room:
-            line = wrap(line, "    ")
-        lines.append(line)
+        # A value that does not fit beside its name stands below it.
+        lines += [line] if visible(line) <= room else [f"  {name}".rstrip(), wrap(f"    {cell}", "    ", room)]
     return "\n".join(lines)
 
 

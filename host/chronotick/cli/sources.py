@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 def text(sources: dict[str, Any]) -> str:
     """A row per server, the verdict, and what was refused."""
-    lines = [servers_table(sources), "", verdict(sources)]
+    lines = [servers_table(sources), "", wrap(verdict(sources))]
     for row in sources["servers"]:
         if row["refused"]:
             lost = ", ".join(f"{reason.replace('_', ' ')} {count}" for reason, count in sorted(row["refused"].items()))

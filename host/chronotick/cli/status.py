@@ -107,5 +107,6 @@ def plugins_table(plugins: list[dict[str, Any]], forecasts: dict[str, Any]) -> s
         for row in plugins
         if row["detail"] and row["state"] != "READY"
     ]
-    lines.append(f"  forecasts: {forecasts['made']} made, {forecasts['used']} used, {forecasts['refused']} refused")
+    counts = f"  forecasts: {forecasts['made']} made, {forecasts['used']} used, {forecasts['refused']} refused"
+    lines.append(wrap(counts, "    "))
     return "\n".join(lines)

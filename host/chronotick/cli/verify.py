@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from chronotick.cli import exits
 from chronotick.cli.common import Commands, add_command, add_json, add_runtime_dir
+from chronotick.cli.now import INDENT
 from chronotick.cli.output import duration, paint, print_json, rfc3339, wrap
 from chronotick.cli.payload import add_payload, digest, text_of
 from chronotick.cli.stamp import document
@@ -69,12 +70,12 @@ def text(made: "Stamped", *, payload_checked: bool) -> str:
     payload = "as given" if payload_checked else "not checked: no payload was given"
     return "\n".join(
         (
-            f"{rfc3339(instant.utc_ns)}  {paint('genuine', 'good')}",
-            wrap(f"  95 % interval   ± {duration(instant.half_width_95_ns / 1e9)}", " " * 18),
-            wrap(f"  hard interval   - {duration(early / 1e9)}  + {duration(late / 1e9)}", " " * 18),
+            wrap(f"{rfc3339(instant.utc_ns)}  {paint('genuine', 'good')}", "  "),
+            wrap(f"  95 % interval   ± {duration(instant.half_width_95_ns / 1e9)}", INDENT),
+            wrap(f"  hard interval   - {duration(early / 1e9)}  + {duration(late / 1e9)}", INDENT),
             f"  status then     {instant.status}",
-            wrap(f"  payload         {payload}", " " * 18),
-            wrap(f"  SHA-256         {made.payload_sha256}", " " * 18),
-            wrap(f"  host            {made.host}", " " * 18),
+            wrap(f"  payload         {payload}", INDENT),
+            wrap(f"  SHA-256         {made.payload_sha256}", INDENT),
+            wrap(f"  host            {made.host}", INDENT),
         )
     )

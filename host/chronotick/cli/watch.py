@@ -61,8 +61,9 @@ def follow(args: argparse.Namespace) -> int:
                 left = None if left is None else left - 1
                 if left == 0:
                     return exits.OK
-                due_s = max(due_s + args.interval, time.monotonic())
-                time.sleep(due_s - time.monotonic())
+                now_s = time.monotonic()
+                due_s = max(due_s + args.interval, now_s)
+                time.sleep(due_s - now_s)
     except KeyboardInterrupt:
         return exits.OK
 
