@@ -147,3 +147,12 @@ def test_overhead(worker: Worker, tiny: str) -> None:
     """The plugin adds less than a millisecond to the library's own call; the bench has the exact figure."""
     took = worker("overhead", key="tiny", folder=tiny, points=64, horizon=16, rounds=15)
     assert took["plugin_ms"] < 1.5 * took["library_ms"] + 1.0
+
+
+def test_a_window_whose_readable_part_is_all_gap_is_refused(worker: Worker, tiny: str) -> None:
+    """The model reads 64 points; a longer window that ends in a gap of as many has nothing to tell it."""
+    values = walks(1, 128)
+    values[0, 64:] = np.nan
+    with pytest.raises(Fault, match="all gap") as caught:
+        ask(worker, "tiny", values)
+    assert caught.value.code == "bad_window"

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from chronotick.sdk import BadWindow
 from chronotick.sdk.scaling import Scaled, fill_gaps, standardise
 
 
@@ -17,7 +18,12 @@ def exact(windows: NDArray[np.float64], points: int) -> tuple[NDArray[np.float64
 
     Returns:
         float64, shape (k, points), and the scaling, which undoes it.
+
+    Raises:
+        BadWindow: the newest `points` of a window are all gap.
     """
+    if not np.isfinite(windows[:, -points:]).any(axis=1).all():
+        raise BadWindow(f"The newest {points} points of a window are all gap.")
     scaled = standardise(windows[:, -points:])
     known = fill_gaps(scaled.values)
     values = np.zeros((len(windows), points))
