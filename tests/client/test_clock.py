@@ -52,7 +52,7 @@ def test_now_follows_each_publication(host: Any, clock: Clock) -> None:
         made = host.publish(theta)
         reading = clock.now()
         assert reading[2].sequence == made.sequence
-        assert 0 <= reading.utc_ns - to_record(made).utc_ns(reading.raw_ns) < 500
+        assert 0 <= reading.utc_ns - to_record(made).utc_ns(reading.raw_ns) <= 2000
 
 
 def test_unknown_raises_unless_asked_for(host: Any, clock: Clock) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from chronotick.config.schema import NtpConfig
 from chronotick.errors import ConfigError
-from chronotick.ntp.associations import Associations, Step
+from chronotick.ntp.associations import PATIENCE, Associations, Step
 from chronotick.ntp.fix import Fix
 from chronotick.ntp.outcome import Outcome, Refusal
 from chronotick.ntp.select import Standing, Verdict
@@ -42,9 +42,17 @@ def test_the_first_to_answer_does_not_decide(outcome: Any) -> None:
     )
 
 
+def test_one_lost_packet_each_does_not_leave_the_vote_to_liars(outcome: Any) -> None:
+    """Three honest servers that lose their first exchange are still waited for; two colluding ones agree on nothing."""
+    lost = [outcome(name, S, None) for name in ("c", "d", "e")]
+    lies = [outcome(name, S, THETA0 + 3600 * S) for name in ("a", "b")]
+    assert all(step.fix is None for step in steps(associations("a", "b", "c", "d", "e"), [*lost, *lies, *lies]))
+
+
 def test_a_lone_survivor_of_silence_is_believed(outcome: Any) -> None:
     """Once the others have had their chance, one server may be enough, unless more must agree."""
-    story = [outcome("a", S, THETA0), outcome("b", S, None), outcome("c", S, None), outcome("a", 2 * S, THETA0)]
+    silence = [outcome(name, S, None) for name in ("b", "c") for _ in range(PATIENCE)]
+    story = [outcome("a", S, THETA0), *silence, outcome("a", 2 * S, THETA0)]
     assert steps(associations("a", "b", "c"), story)[-1].fix is not None
     strict = steps(associations("a", "b", "c", min_agreeing=2), story)[-1]
     assert (strict.fix, strict.selection.verdict) == (None, Verdict.TOO_FEW_AGREE)
@@ -127,7 +135,7 @@ def test_who_has_no_vote_and_why(outcome: Any) -> None:
         outcome("d", S, THETA0),
         denied,
         outcome("t", S, THETA0),
-        outcome("u", S, None),
+        *[outcome("u", S, None) for _ in range(PATIENCE)],
         *[outcome("a", 30_000 * S + i, THETA0) for i in range(2)],
     ]
     last = steps(associations("a", "d", "t", "u", "n"), story)[-1]

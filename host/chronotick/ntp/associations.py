@@ -2,6 +2,7 @@
 
 import math
 from statistics import median
+from typing import Final
 
 import msgspec
 
@@ -20,6 +21,9 @@ from chronotick.ntp.server import (
 )
 from chronotick.units import NS_PER_S, ns_to_s
 
+# A server that was never heard counts in the electorate until this many exchanges with it have failed.
+PATIENCE: Final = 3
+
 
 class Step(msgspec.Struct, frozen=True):
     """What one outcome led to: the new table, the vote, and the fix if the exchange is worth one."""
@@ -36,11 +40,13 @@ class Associations(msgspec.Struct, frozen=True):
         config: the NTP section.
         rate_bound: what the local oscillator may drift, s/s: intervals grow by it. `Tuning.rate_bound`.
         servers: one state per configured server, in the order of the configuration, then the other sources.
+        patience: exchanges that have to fail before a server that was never heard is no longer waited for.
     """
 
     config: NtpConfig
     rate_bound: float
     servers: tuple[ServerState, ...]
+    patience: int = PATIENCE
 
     @classmethod
     def of(
@@ -102,7 +108,8 @@ class Associations(msgspec.Struct, frozen=True):
         """Why a server has no vote; None if it has one (RFC 5905's fit())."""
         if state.denied:
             return Standing.DENIED
-        if state.exchanges == 0:
+        if not state.samples and state.exchanges < self.patience:
+            # One lost packet must not leave the vote to those who lie.
             return Standing.UNHEARD
         if not state.reach or state.last is None:
             return Standing.UNREACHABLE

@@ -1,6 +1,6 @@
 """Events to whoever listens: an XPUB socket with the topics snapshot, plugin, ntp and alarm."""
 
-from typing import Any
+from typing import Any, Final, get_args
 
 import msgspec
 import zmq
@@ -10,6 +10,10 @@ from chronotick.wire.codec import encode_event
 from chronotick.wire.messages import Event, Topic
 from chronotick.wire.runtime_dir import RuntimeLock
 from chronotick.wire.sockets import bind_publisher
+
+TOPICS: Final = get_args(Topic)
+# Subscriptions taken in at one event.
+MOST_NOTICES: Final = 64
 
 
 class EventPublisher:
@@ -52,10 +56,13 @@ class EventPublisher:
         self._context.term()
 
     def _hear_subscriptions(self) -> None:
-        while self._socket.poll(0):
+        # Bounded in work and in memory: a subscriber who subscribes without end must not hold up the host.
+        for _ in range(MOST_NOTICES):
+            if not self._socket.poll(0):
+                return
             notice = self._socket.recv()
-            topic = notice[1:].decode("utf-8", "replace")
-            if notice[:1] == b"\1":
+            topic = notice[1:65].decode("utf-8", "replace")
+            if notice[:1] == b"\1" and any(known.startswith(topic) for known in TOPICS):
                 self._topics.add(topic)
             elif notice[:1] == b"\0":
                 self._topics.discard(topic)

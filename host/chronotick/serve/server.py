@@ -19,6 +19,8 @@ from chronotick.wire.sockets import bind_router
 log = logging.getLogger(__name__)
 
 QUIET_S = 60.0
+# Questions are short; a peer that sends more than this in one message is hung up on.
+MOST_BYTES = 65_536
 
 # Answers a question, given its message: raises ProtocolError for one that it refuses.
 Answer = Callable[[Any], Message]
@@ -63,7 +65,7 @@ class Server:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._end_authenticator = start_authenticator(self._context, keys) if keys else lambda: None
         try:
-            self._socket = bind_router(self._context, endpoint, lock=lock, keys=keys)
+            self._socket = bind_router(self._context, endpoint, lock=lock, keys=keys, max_bytes=MOST_BYTES)
         except BaseException:
             self._end_authenticator()
             self._context.term()

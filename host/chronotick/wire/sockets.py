@@ -26,7 +26,12 @@ TCP_HEARTBEAT_MS = 5000
 
 
 def bind_router(
-    context: "zmq.Context[SocketT]", endpoint: str, *, lock: RuntimeLock | None = None, keys: ServerKeys | None = None
+    context: "zmq.Context[SocketT]",
+    endpoint: str,
+    *,
+    lock: RuntimeLock | None = None,
+    keys: ServerKeys | None = None,
+    max_bytes: int = MAX_MESSAGE_BYTES,
 ) -> SocketT:
     """A bound ROUTER. Sending to a peer that is gone raises EHOSTUNREACH; a known identity that comes again takes over.
 
@@ -34,11 +39,13 @@ def bind_router(
         endpoint: `ipc://PATH` or `tcp://ADDRESS:PORT`.
         lock: of the directory that PATH lies in; needed for ipc.
         keys: needed for tcp.
+        max_bytes: a peer that sends more in one message is hung up on.
 
     Raises:
         RuntimeDirError: the endpoint can not be bound, or must not be.
     """
     socket = _socket(context, zmq.ROUTER)
+    socket.setsockopt(zmq.MAXMSGSIZE, max_bytes)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
     return _bind(socket, endpoint, lock, keys)
