@@ -142,3 +142,15 @@ def test_a_status_that_can_not_be_made_stops_no_clock(
 ) -> None:
     """Publication goes on; only the status is old."""
     assert asyncio.run(renewed_while(app, fault, monkeypatch)) == 3
+
+
+@pytest.mark.parametrize(("ppm", "told"), [(40, 0), (-80, 1)])
+def test_an_oscillator_beyond_the_bound_is_told_once(app: Any, ppm: float, told: int) -> None:
+    """The hard interval assumes at most 50 ppm: proved to be worse, the host says so, and says it once."""
+    alarms: list[Any] = []
+    app._events = SimpleNamespace(publish=lambda topic, _, body: alarms.append(body) if topic == "alarm" else None)
+    for i in range(40):
+        raw_ns = timebase.raw_ns() + 16 * i * S
+        app._pipeline.take(heard(i + 1, raw_ns, THETA_NS + round(ppm * 1e-6 * 16 * i * S)), raw_ns)
+        app._follow_rate()
+    assert [one["kind"] for one in alarms] == ["rate_bound"] * told

@@ -8,6 +8,7 @@ read the snapshot. Nothing here decides anything about time: that is `pipeline.p
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 import signal
 import time
@@ -39,12 +40,12 @@ from chronotick.plugins.discovery import discover
 from chronotick.plugins.states import State
 from chronotick.plugins.supervisor import Supervisor
 from chronotick.plugins.types import Answer, PluginEvent
-from chronotick.publish.condition import Condition
+from chronotick.publish.condition import SETTLED_FIXES, Condition
 from chronotick.publish.events import EventPublisher
 from chronotick.publish.publisher import Publisher
 from chronotick.publish.types import HardBound
 from chronotick.serve import AdminVerbs, ClientVerbs, Outlook, Past, Server, Signer, Sources
-from chronotick.units import NS_PER_S, s_to_ns
+from chronotick.units import NS_PER_S, PPM, s_to_ns
 from chronotick.wire import host_key, messages
 from chronotick.wire.codes import Code
 from chronotick.wire.keys import load_server_keys
@@ -79,6 +80,7 @@ class App:
         self._status = Status.UNKNOWN
         self._weights: dict[str, float] = {}
         self._warmed = 0
+        self._rate_told = False
         self._complaint = self._status_fault = ""
         self._asking: set[asyncio.Task[None]] = set()
         self._fixes: deque[tuple[int, str, int, float, float, float]] = deque(maxlen=HISTORY_FIXES)
@@ -305,6 +307,21 @@ class App:
             log.log(level, "%s: %s", status.value, self._sentence())
             self._notify.send(STATUS=f"{status.value}: {self._sentence()}")
 
+    def _follow_rate(self) -> None:
+        """Say it once when the oscillator is proved worse than the hard interval assumes."""
+        state, bound = self._pipeline.state, self._pipeline.tuning.rate_bound
+        if state is None or self._rate_told or state.fixes < SETTLED_FIXES:
+            return
+        if abs(state.rate) - 3 * state.widen * math.sqrt(state.variance[2]) > bound:
+            self._rate_told = True
+            log.warning(
+                "the oscillator is %.1f ppm off, beyond the bound of %.1f ppm: the hard interval can miss true time. "
+                "Raise clock.rate_bound_ppm.",
+                state.rate / PPM,
+                bound / PPM,
+            )
+            self._events.publish("alarm", self._utc_ns(), {"kind": "rate_bound", "rate": state.rate, "bound": bound})
+
     def _follow_silence(self) -> None:
         """While no time is known, say why, and again when the reason changes."""
         why = self._sentence()
@@ -403,6 +420,7 @@ class App:
         forecasts = report.forecasts_section(self._pipeline)
         self._follow_warm_up()
         self._follow_silence()
+        self._follow_rate()
         self._report = {
             "host": host,
             "clock": report.clock_section(
