@@ -57,7 +57,8 @@ class Screen:
                 self.row = self.rows - 1
         elif character >= " ":
             if self.column == self.columns:
-                self.overflowed = True
+                # Blanks may be the rest of what was drawn before the terminal was made narrower.
+                self.overflowed |= character != " "
                 self._put("\n")
             self.cells[self.row][self.column] = character
             self.column += 1

@@ -17,6 +17,9 @@ from .terminal import Terminal, terminal
 pytestmark = pytest.mark.network
 TABLES = ("now", "status", "sources", "models", "explain", "history --limit 3")
 
+# The last server's row, with its verdict.
+WHOLE = re.compile(r"127\.[^\n]*(?:survivor|outlier|falseticker)\Z")
+
 
 @pytest.fixture
 def shown(scored_host: Host) -> Callable[..., object]:
@@ -94,7 +97,7 @@ def test_watch_ends_cleanly_however_it_is_told(shown: Callable[..., Terminal], h
 def test_watch_follows_the_size_of_its_terminal(shown: Callable[..., Terminal]) -> None:
     """A terminal made narrow is drawn anew at once, without waiting for the next look."""
     with shown("watch", "--interval", "1h", columns=120, rows=40) as one:  # type: ignore[attr-defined]
-        one.until(lambda text: re.search(r"SYNCHRONISED  \d{4}-[^$]*falseticker", text) is not None, "the wide view")
+        one.until(lambda text: text.count("127.0.0.") == 4 and WHOLE.search(text) is not None, "the wide view")
         one.resize(40, 12)
         text = one.until(lambda text: re.search(r"SYNCHRONISED  \d\d:\d\d:", text) is not None, "the narrow view")
         assert len(text.splitlines()) <= 12
@@ -155,7 +158,18 @@ def test_watch_on_a_dumb_terminal_prints_lines(shown: Callable[..., Terminal]) -
 
 def test_waitsync_says_what_it_waits_for(shown: Callable[..., Terminal]) -> None:
     """On a terminal the reason stands on one line while it waits, and is gone afterwards."""
-    with shown("waitsync", "--max-width", "1ns", "--timeout", "30s") as one:  # type: ignore[attr-defined]
-        one.until(lambda text: text.startswith("waiting: the hard interval is"), "the reason")
+    with shown("waitsync", "--max-width", "1ns", "--timeout", "30s", columns=40) as one:  # type: ignore[attr-defined]
+        text = one.until(lambda text: text.startswith("waiting: the hard interval is"), "the reason")
+        assert len(text.splitlines()) == 1
+        assert not one.screen.overflowed
         one.press("\x03")
         assert one.end() == 130
+        assert one.screen.text in ("", "^C")
+
+
+def test_complaints_fit_the_terminal(tmp_path: Path) -> None:
+    """What is wrong is broken between words where the terminal is narrow."""
+    with terminal("now", "--runtime-dir", "/nowhere/x", columns=40) as one:
+        assert one.end() == 69
+        assert not one.screen.overflowed
+        assert one.screen.text.startswith("chronotick: There is no")

@@ -118,7 +118,12 @@ def fail(error: ChronoTickError, code: int, *, as_json: bool) -> int:
 def versions() -> str:
     """One line with the versions that matter in a report of a fault."""
     import platform
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
+    try:
+        ours = version("chronotick")
+    except PackageNotFoundError:
+        # While an environment is being built anew; a report of a fault must not fail for it.
+        ours = "of unknown version"
     system = f"{platform.system()} {platform.release()}"
-    return f"chronotick {version('chronotick')}, Python {platform.python_version()}, {system}"
+    return f"chronotick {ours}, Python {platform.python_version()}, {system}"

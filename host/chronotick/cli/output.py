@@ -70,8 +70,10 @@ def print_json(value: Any) -> None:
 
 
 def print_error(message: str) -> None:
-    """One line on standard error, with the program's name."""
-    print(f"chronotick: {message}", file=sys.stderr)
+    """A complaint on standard error, with the program's name; on a terminal in lines that fit it."""
+    room = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+    lines = f"chronotick: {message}".split("\n")
+    print("\n".join(wrap(line, room=room) for line in lines), file=sys.stderr)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], drop: Sequence[str] = (), room: int | None = 0) -> str:

@@ -1,6 +1,7 @@
 """`chronotick waitsync`: wait until the time is good enough; for the start of services."""
 
 import argparse
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -65,19 +66,21 @@ def wait(clock: "Clock", max_width_ns: int | None, deadline: float) -> tuple["Re
     from chronotick.errors import ClockError
 
     said = ""
-    while True:
-        reading: Reading | None = None
-        try:
-            reading = clock.now(allow_unknown=True)
-            problem = complaint(reading, max_width_ns)
-        except ClockError as error:
-            problem = str(error)
-        left = deadline - time.monotonic()
-        if problem is None or left <= 0:
-            _say("", said)
-            return reading, problem
-        said = _say(problem, said)
-        time.sleep(min(LOOK_S, left))
+    try:
+        while True:
+            reading: Reading | None = None
+            try:
+                reading = clock.now(allow_unknown=True)
+                problem = complaint(reading, max_width_ns)
+            except ClockError as error:
+                problem = str(error)
+            left = deadline - time.monotonic()
+            if problem is None or left <= 0:
+                return reading, problem
+            said = _say(problem, said)
+            time.sleep(min(LOOK_S, left))
+    finally:
+        _say("", said)
 
 
 def complaint(reading: "Reading", max_width_ns: int | None) -> str | None:
@@ -104,5 +107,7 @@ def body(reading: "Reading | None", problem: str | None, max_width_ns: int | Non
 def _say(problem: str, said: str) -> str:
     """Progress on a terminal, on one line that is rewritten."""
     if problem != said and sys.stderr.isatty():
-        print(f"\r\x1b[K{'waiting: ' + problem if problem else ''}", end="", file=sys.stderr, flush=True)
+        # A line that is broken could not be rewritten.
+        line = f"waiting: {problem}"[: shutil.get_terminal_size().columns - 1] if problem else ""
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
     return problem
