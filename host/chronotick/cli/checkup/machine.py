@@ -90,7 +90,10 @@ def virtualisation(patient: Patient) -> Iterable[Finding]:
     facts = {"machine": machine, "container": box}
     parts = []
     if machine:
-        parts.append(f"Virtual machine ({machine}): when it is paused or moved the host sees it, and measures anew.")
+        parts.append(
+            f"Virtual machine ({machine}): moved to other clocks, the host sees it and measures anew; "
+            "a pause that stops all of its clocks can not be seen."
+        )
     if box:
         parts.append(f"Container ({box}): the clock is the machine's; only its runtime directory must be shared.")
     yield ok("virtualisation", " ".join(parts) or "Neither a virtual machine nor a container.", **facts)
