@@ -107,7 +107,7 @@ def body(reading: "Reading | None", problem: str | None, max_width_ns: int | Non
 def _say(problem: str, said: str) -> str:
     """Progress on a terminal, on one line that is rewritten."""
     if problem != said and sys.stderr.isatty():
-        # A line that is broken could not be rewritten.
-        line = f"waiting: {problem}"[: shutil.get_terminal_size().columns - 1] if problem else ""
+        # A line that is broken could not be rewritten; the terminal may add ^C to it.
+        line = f"waiting: {problem}"[: shutil.get_terminal_size().columns - 3] if problem else ""
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
     return problem
