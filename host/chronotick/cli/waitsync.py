@@ -80,7 +80,8 @@ def wait(clock: "Clock", max_width_ns: int | None, deadline: float) -> tuple["Re
             said = _say(problem, said)
             time.sleep(min(LOOK_S, left))
     finally:
-        _say("", said)
+        # Ctrl-C may have come in the middle of saying something: clear the line whatever was said.
+        _say("", None)
 
 
 def complaint(reading: "Reading", max_width_ns: int | None) -> str | None:
@@ -104,7 +105,7 @@ def body(reading: "Reading | None", problem: str | None, max_width_ns: int | Non
     }
 
 
-def _say(problem: str, said: str) -> str:
+def _say(problem: str, said: str | None) -> str:
     """Progress on a terminal, on one line that is rewritten."""
     if problem != said and sys.stderr.isatty():
         # A line that is broken could not be rewritten; the terminal may add ^C to it.
