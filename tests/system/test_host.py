@@ -40,7 +40,7 @@ def test_readings_hold_true_time_and_the_commands_tell_it(make_host: MakeHost, l
     assert int(now["earliest_ns"]) <= int(now["utc_ns"]) <= int(now["latest_ns"])
     assert now["status"] == "SYNCHRONISED"
 
-    until(lambda: host.sections()["clock"]["fixes"] > 2, "some fixes")
+    until(lambda: host.sections()["clock"].get("fixes", 0) > 2, "some fixes")
     status = json.loads(host.command("status", "--json").stdout)
     assert {row["name"] for row in status["sources"]["servers"]} == set(lan_lab.servers)
     assert status["clock"]["fixes"] > 2
