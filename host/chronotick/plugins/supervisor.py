@@ -293,13 +293,17 @@ class Supervisor:
 
     def _missing(self, name: str) -> PluginView:
         known = ", ".join(sorted(self._manifests)) or "none"
+        state, mend = State.ENV_BROKEN, "Correct the name, or name its folder in CHRONOTICK_PLUGIN_PATH."
+        detail = f"The configuration names the plugin `{name}`, which is not installed (found: {known})."
+        if name in self._manifests:
+            state, detail, mend = State.STOPPED, "not started yet", ""
         return PluginView(
             name=name,
             version="",
-            state=State.ENV_BROKEN,
+            state=state,
             since_mono_ns=0,
-            detail=f"The configuration names the plugin `{name}`, which is not installed (found: {known}).",
-            mend="Correct the name, or name its folder in CHRONOTICK_PLUGIN_PATH.",
+            detail=detail,
+            mend=mend,
             progress=0.0,
             pid=None,
             restarts=0,
