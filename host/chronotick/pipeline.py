@@ -34,7 +34,6 @@ from chronotick.ntp.fix import Fix
 from chronotick.ntp.outcome import Outcome
 from chronotick.ntp.outcome import Refusal as Reason
 from chronotick.ntp.select import Selection
-from chronotick.units import PPM
 from chronotick.window.build import build
 from chronotick.window.history import History
 from chronotick.window.presets import history_span_s
@@ -50,18 +49,11 @@ class Taken(msgspec.Struct, frozen=True):
     hard: HardUpdate | None = None
 
 
-def tuning_of(config: Config) -> Tuning:
-    """The constants of this machine's oscillator: the defaults, its rate bound, and compression in a lab."""
-    clock = config.clock
-    real = msgspec.structs.replace(Tuning(), rate_bound=clock.rate_bound_ppm * PPM, warm_up_s=clock.warm_up_s)
-    return real.compressed(clock.time_compression)
-
-
 class Pipeline:
     """Holds the stages and hands each one's value to the next."""
 
     def __init__(self, config: Config) -> None:
-        self.tuning = tuning_of(config)
+        self.tuning = Tuning.of(config.clock)
         self.roles = tuple(role for role in config.roles if role.enabled)
         self.associations = Associations.of(config.ntp, self.tuning.rate_bound, config.interop.sources)
         self.floor = Floor(self.tuning)
@@ -88,13 +80,17 @@ class Pipeline:
         self.associations = step.associations
         if step.fix is None:
             return Taken(step.selection)
-        fix, update = step.fix, self.floor.update(step.fix)
-        hard = self.hard.update(fix)
+        update, hard = self.absorb(step.fix)
+        return Taken(step.selection, step.fix, update, hard)
+
+    def absorb(self, fix: Fix) -> tuple[FloorUpdate, HardUpdate]:
+        """A fix has survived the vote: tell the floor, the hard bound and the gate."""
+        update, hard = self.floor.update(fix), self.hard.update(fix)
         self.last_fix = fix
         self.fusion.on_update(update)
         if update.state is not None:
             self.history.take(update.measurements, update.state.epoch)
-        return Taken(step.selection, fix, update, hard)
+        return update, hard
 
     def due(self, mono_now_ns: int, ready: frozenset[str], offered: Offered = UNKNOWN) -> tuple[Request, ...]:
         """Questions to the `ready` plugins, in batches (see there for `offered`); each is answered or refused below."""

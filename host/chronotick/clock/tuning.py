@@ -8,6 +8,9 @@ a duration with 1/k.
 
 import msgspec
 
+from chronotick.config.schema import ClockConfig
+from chronotick.units import PPM
+
 
 class Tuning(msgspec.Struct, frozen=True):
     """Constants of the estimator; the defaults are those of real oscillators.
@@ -33,6 +36,12 @@ class Tuning(msgspec.Struct, frozen=True):
     long_context_s: float = 108_000.0
     warm_up_s: float = 180.0
     thin_s: float = 8.0
+
+    @classmethod
+    def of(cls, config: ClockConfig) -> "Tuning":
+        """The constants of this machine's oscillator: the defaults, its rate bound, and compression in a lab."""
+        real = cls(rate_bound=config.rate_bound_ppm * PPM, warm_up_s=config.warm_up_s)
+        return real.compressed(config.time_compression)
 
     def compressed(self, k: float) -> "Tuning":
         """The same physics, `k` times faster (k >= 1)."""

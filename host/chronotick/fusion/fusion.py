@@ -85,8 +85,13 @@ class Fusion:
         """Forecasts made, used and refused so far."""
         return Counts(made=self._made, used=self._used, refused=self._refused)
 
-    def on_update(self, update: FloorUpdate) -> None:
-        """The floor has met a fix: hold it against the open candidates, score what has come due, remember anew."""
+    def on_update(self, update: FloorUpdate, curves: Sequence[Candidate] = ()) -> None:
+        """The floor has met a fix: hold it against the open candidates, score what has come due, remember anew.
+
+        Args:
+            curves: what the local candidates say now that they have met the fix too. They take the place of their
+                former ones only after the fix was held against those: it must not judge what it has shaped.
+        """
         state = update.state
         if state is None:
             return
@@ -97,6 +102,8 @@ class Fusion:
             self._history.append(one.raw_ns, one.theta_ns, one.variance, state.epoch)
         advanced = self.state is None or state.raw_ns > self.state.raw_ns
         self.state = state
+        for curve in curves:
+            self.on_candidate(curve)
         if advanced and len(self._history):
             self._score_due(state)
             self._remember(state)
@@ -151,6 +158,18 @@ class Fusion:
                     self._unused.discard(one.name)
                     self._used += 1
         return fused
+
+    def alone(self, raw_ns: int) -> dict[str, int]:
+        """What each live candidate says of theta at `raw_ns` by itself, ns, by its name in the gate."""
+        state = self.state
+        if state is None:
+            return {}
+        line_ns = state.theta_at_ns(raw_ns)
+        return {
+            one.name: line_ns + s_to_ns(one.correction_s(state, raw_ns))
+            for one in self._live(state)
+            if one.end_raw_ns >= raw_ns
+        }
 
     def explain(self) -> tuple[Explanation, ...]:
         """Why each candidate has the weight that it has, at each horizon."""

@@ -1,0 +1,157 @@
+"""Recorded clocks from files: CSV (`t_s`, `offset_s`, ...), and the network simulator's pairs of files.
+
+Columns of a CSV trace, gzipped or not: `t_s` seconds of the local clock, `offset_s` measured offset (reference minus
+local); optional `delay_s` round trip, `uncertainty_s` of the measurement, `truth_offset_s` an independent truth,
+`source` name of the server. Without a truth column the offsets are the truth: a clock measured by something far better.
+"""
+
+import csv
+import gzip
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronotick.backtest.trace import DISPERSION_S, Trace, Truth, fixes_of
+from chronotick.errors import ConfigError
+
+# Share of a real trace that is not scored: there its constant is learned, and the estimator settles.
+UNSCORED_SHARE: Final = 0.4
+# Seconds of a simulated trace that are not scored.
+UNSCORED_SIMULATED_S: Final = 1800.0
+# The client of the simulator's recordings that is replayed; the other ran chronyd only.
+_CLIENT: Final = 5.0
+
+
+def read_trace(path: Path, *, poll_s: float = 0.0) -> Trace:
+    """Read a trace.
+
+    Args:
+        path: a CSV file, or the `..._meas.csv` of a simulator's pair, beside its `..._truth.csv`.
+        poll_s: leave out fixes closer than this to the one before, s.
+
+    Raises:
+        ConfigError: it can not be read, lacks a column, or holds fewer than two measurements.
+    """
+    table = _read(path)
+    if "T1_raw" in table:
+        return _simulated(path, table, poll_s)
+    for name in ("t_s", "offset_s"):
+        if name not in table:
+            raise ConfigError(f"{path} has no column {name!r}.", mend="A trace needs the columns t_s and offset_s.")
+    return _recorded(path, table, poll_s)
+
+
+def _recorded(path: Path, table: "_Table", poll_s: float) -> Trace:
+    good = np.isfinite(table["t_s"]) & np.isfinite(table["offset_s"])
+    t = table["t_s"][good]
+    _demand(path, len(t))
+    order = np.argsort(t, kind="stable")
+    raw_s, theta_s = t[order] - t[order][0], table["offset_s"][good][order]
+    names = [table.sources[i] for i in np.flatnonzero(good)[order]]
+    kept = _spaced(raw_s, poll_s)
+
+    def column(name: str) -> NDArray[np.float64]:
+        values = table[name][good][order] if name in table else np.zeros(len(raw_s))
+        return np.where(np.isfinite(values), np.maximum(values, 0.0), 0.0)
+
+    delay_s, claim_s = column("delay_s"), 5.0 * column("uncertainty_s") + DISPERSION_S
+    independent = "truth_offset_s" in table
+    true_s = table["truth_offset_s"][good][order] if independent else theta_s
+    known = np.isfinite(true_s)
+    start_s = float(raw_s[int(UNSCORED_SHARE * len(raw_s))])
+    early = known & (raw_s < start_s)
+    constant_s = float(np.median((true_s - theta_s)[early])) if independent and early.any() else 0.0
+    return Trace(
+        name=_name(path),
+        fixes=fixes_of(raw_s[kept], theta_s[kept], delay_s[kept], claim_s[kept], [names[i] for i in kept]),
+        truth=Truth.of(raw_s[known], true_s[known]),
+        score_from_s=start_s,
+        constant_s=constant_s,
+        independent=independent,
+    )
+
+
+def _simulated(path: Path, table: "_Table", poll_s: float) -> Trace:
+    """Exchanges of one client against the raw clock, and each second of the raw clock's true error beside."""
+    beside = path.with_name(path.name.replace("_meas", "_truth"))
+    if beside == path or not beside.exists():
+        raise ConfigError(f"{path} has no file of the truth beside it.", mend=f"It is looked for as {beside.name}.")
+    true = _read(beside)
+    mine = table["client_node"] == _CLIENT
+    raw_s = ((table["T1_raw"] + table["T4_raw"]) / 2)[mine]
+    _demand(path, len(raw_s))
+    order = np.argsort(raw_s, kind="stable")
+    kept = order[_spaced(raw_s[order], poll_s)]
+    delay_s = table["delay"][mine]
+    names = [f"server {name}" for name in np.array(table.servers)[mine]]
+    truth_s = true["t_true"] + true["raw_clock_error"]
+    return Trace(
+        name=_name(path),
+        fixes=fixes_of(
+            raw_s[kept],
+            table["offset_raw"][mine][kept],
+            delay_s[kept],
+            np.full(len(kept), DISPERSION_S),
+            [names[i] for i in kept],
+        ),
+        truth=Truth.of(truth_s, -true["raw_clock_error"]),
+        score_from_s=UNSCORED_SIMULATED_S,
+        constant_s=0.0,
+        independent=True,
+        others={"chronyd": true["chronyd_clock_error"]},
+    )
+
+
+class _Table(dict[str, NDArray[np.float64]]):
+    """Columns of numbers by name, and the two columns of names."""
+
+    sources: list[str]
+    servers: list[str]
+
+
+def _read(path: Path) -> _Table:
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+            rows = list(csv.reader(lines))
+    except (OSError, UnicodeDecodeError, EOFError, csv.Error) as error:
+        raise ConfigError(f"{path} can not be read: {error}") from error
+    if len(rows) < 2:
+        raise ConfigError(f"{path} holds no measurements.")
+    heads, body = rows[0], [row for row in rows[1:] if row]
+    table = _Table()
+    texts: dict[str, list[str]] = {}
+    for at, head in enumerate(heads):
+        cells = [row[at] if at < len(row) else "" for row in body]
+        if head in ("source", "server"):
+            texts[head] = cells
+            continue
+        try:
+            table[head] = np.array([float(cell) if cell else np.nan for cell in cells])
+        except ValueError as error:
+            raise ConfigError(f"{path}: column {head!r} holds something that is not a number: {error}.") from error
+    table.sources = texts.get("source", [""] * len(body))
+    table.servers = texts.get("server", [""] * len(body))
+    return table
+
+
+def _spaced(raw_s: NDArray[np.float64], poll_s: float) -> list[int]:
+    kept, last = [], -np.inf
+    for i, at in enumerate(raw_s.tolist()):
+        if at - last >= poll_s:
+            kept.append(i)
+            last = at
+    return kept
+
+
+def _demand(path: Path, count: int) -> None:
+    if count < 2:
+        raise ConfigError(f"{path} holds {count} usable measurements, and two are needed.")
+
+
+def _name(path: Path) -> str:
+    name = path.name
+    for ending in (".gz", ".csv", "_meas"):
+        name = name.removesuffix(ending)
+    return name

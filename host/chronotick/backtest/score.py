@@ -1,0 +1,170 @@
+"""What was said against what was true, per horizon: of the fused answer, the floor, each candidate and the baselines.
+
+An origin is an instant at which a fix was taken. A forecast for horizon H made there is compared with the truth H
+later; where the truth is dense there is also `serve`: every known instant between a fix and the next, as a reader of
+the clock would have asked. The trace's constant (see `Trace.constant_s`) is taken off everybody's errors alike, because
+no method can know it; the absolute figures stand beside.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from chronotick.backtest.baselines import BASELINES, Baseline, PlainKalman
+from chronotick.backtest.drive import Models, drive
+from chronotick.backtest.trace import Trace
+from chronotick.config.schema import Config
+from chronotick.fusion.gate import FLOOR
+from chronotick.pipeline import Pipeline
+from chronotick.units import NS_PER_S, ns_to_s, s_to_ns
+
+OURS: Final = "chronotick"
+SERVE: Final = "serve"
+LEVELS: Final = (0.5, 0.9, 0.95, 0.99, 0.999)
+# Standard normal quantiles of the levels, for those that claim a Gaussian spread.
+Z: Final = (0.67449, 1.64485, 1.95996, 2.57583, 3.29053)
+# Origins of one trace are no closer than this share of its length, and scored instants between two fixes no more than
+# this many: more say the same.
+_MOST_ORIGINS: Final = 4000
+_MOST_SERVED: Final = 24
+
+
+class Column(msgspec.Struct):
+    """Everything that was said for one horizon; lists of equal length, appended in time.
+
+    Attributes:
+        origin_s: raw clock of the origins, s.
+        error_s: by method, said minus true, s; NaN where a method said nothing.
+        half_width_s: by method, of the interval at each of `LEVELS`, s.
+        hard_s: earliest and latest of the hard interval minus true, s.
+        weights: of each candidate in the fused answer.
+    """
+
+    origin_s: list[float] = []
+    error_s: dict[str, list[float]] = {}
+    half_width_s: dict[str, list[tuple[float, ...]]] = {}
+    hard_s: list[tuple[float, float]] = []
+    weights: list[dict[str, float]] = []
+
+
+class Scores(msgspec.Struct, frozen=True):
+    """All columns of one trace, by horizon: `serve`, and seconds."""
+
+    trace: Trace
+    columns: dict[str, Column]
+
+
+def score(
+    trace: Trace,
+    config: Config,
+    horizons_s: Sequence[float],
+    models: Models | None = None,
+    *,
+    serve: bool = True,
+    progress: Callable[[float], None] | None = None,
+) -> Scores:
+    """Drive a trace through the pipeline and collect what was said and true.
+
+    Args:
+        horizons_s: > 0, s.
+        serve: also score between the fixes, where the truth is denser than they are.
+        progress: told the share done, 0..1.
+    """
+    horizons = {name_of(h): h for h in horizons_s}
+    dense = serve and len(trace.truth.raw_s) > 2 * len(trace.fixes)
+    columns = {name: Column() for name in ([SERVE] if dense else []) + list(horizons)}
+    baselines = {name: kind() for name, kind in BASELINES.items()}
+    truth_s = {name: trace.truth.at(_raw_s(trace) + h) for name, h in horizons.items()}
+    length_s = ns_to_s(trace.fixes[-1].raw_ns - trace.fixes[0].raw_ns)
+    spacing_s = length_s / _MOST_ORIGINS
+    last_s = -np.inf
+    for i, (fix, pipeline) in enumerate(drive(trace, config, models)):
+        for baseline in baselines.values():
+            baseline.take(fix)
+        at_s = ns_to_s(fix.raw_ns)
+        if at_s < trace.score_from_s:
+            continue
+        if dense and i + 1 < len(trace.fixes):
+            for raw_s, theta_s in _between(trace, at_s, ns_to_s(trace.fixes[i + 1].raw_ns)):
+                _add(columns[SERVE], pipeline, baselines, raw_s, theta_s, at_s, trace.constant_s)
+        if at_s - last_s >= spacing_s:
+            last_s = at_s
+            for name, h in horizons.items():
+                if np.isfinite(truth_s[name][i]):
+                    _add(columns[name], pipeline, baselines, at_s + h, float(truth_s[name][i]), at_s, trace.constant_s)
+            if progress is not None:
+                progress((i + 1) / len(trace.fixes))
+    for name, error_s in trace.others.items():
+        if dense:
+            _add_other(columns[SERVE], name, trace, error_s)
+    return Scores(trace, columns)
+
+
+def name_of(horizon_s: float) -> str:
+    """5 -> "5s", 600 -> "10m", 3600 -> "1h"."""
+    for unit, size in (("h", 3600.0), ("m", 60.0)):
+        # A minute is "60s" to everybody who compares clocks.
+        if horizon_s >= (size if unit == "h" else 2 * size) and horizon_s % size == 0:
+            return f"{horizon_s / size:g}{unit}"
+    return f"{horizon_s:g}s"
+
+
+def _raw_s(trace: Trace) -> NDArray[np.float64]:
+    return np.array([fix.raw_ns for fix in trace.fixes]) / NS_PER_S
+
+
+def _between(trace: Trace, from_s: float, until_s: float) -> list[tuple[float, float]]:
+    first, end = np.searchsorted(trace.truth.raw_s, (from_s, until_s), side="right")
+    step = max(1, int(end - first) // _MOST_SERVED)
+    span = slice(int(first), int(end), step)
+    return list(zip(trace.truth.raw_s[span].tolist(), trace.truth.theta_s[span].tolist(), strict=True))
+
+
+def _add(
+    column: Column,
+    pipeline: Pipeline,
+    baselines: dict[str, Baseline],
+    raw_s: float,
+    theta_s: float,
+    origin_s: float,
+    constant_s: float,
+) -> None:
+    """One instant at which truth is known: what everybody says of it."""
+    raw_ns = s_to_ns(raw_s)
+    fused = pipeline.estimate(raw_ns, raw_ns + NS_PER_S)
+    if fused is None:
+        return
+    true_ns = s_to_ns(theta_s - constant_s)
+    said = {OURS: ns_to_s(fused.theta_ns - true_ns), FLOOR: ns_to_s(fused.floor_theta_ns - true_ns)}
+    said |= {name: ns_to_s(theta_ns - true_ns) for name, theta_ns in pipeline.fusion.alone(raw_ns).items()}
+    said |= {name: one.at_s(raw_ns, true_ns) for name, one in baselines.items()}
+    before = len(column.origin_s)
+    for name in said.keys() - column.error_s.keys():
+        column.error_s[name] = [np.nan] * before
+    for name, errors in column.error_s.items():
+        errors.append(said.get(name, np.nan))
+    kalman = baselines["kalman"]
+    assert isinstance(kalman, PlainKalman)
+    sigma_s = {FLOOR: fused.floor_sigma_s, "kalman": kalman.sigma_s(raw_ns)}
+    widths = {OURS: tuple(fused.half_width_95_s * z / Z[2] for z in Z)}
+    widths |= {name: tuple(z * one for z in Z) for name, one in sigma_s.items()}
+    for name, width in widths.items():
+        column.half_width_s.setdefault(name, []).append(width)
+    hard = pipeline.hard.at(raw_ns)
+    # The hard interval is about truth itself: no constant is taken off.
+    low_ns, high_ns = hard if hard is not None else (0, 0)
+    column.hard_s.append((ns_to_s(low_ns - s_to_ns(theta_s)), ns_to_s(high_ns - s_to_ns(theta_s))))
+    column.weights.append(dict(fused.weights))
+    column.origin_s.append(origin_s)
+
+
+def _add_other(column: Column, name: str, trace: Trace, error_s: NDArray[np.float64]) -> None:
+    """The recorded errors of another clock, where the fixes were scored; in no order with the others."""
+    judged = (trace.truth.raw_s > trace.score_from_s) & (trace.truth.raw_s < ns_to_s(trace.fixes[-1].raw_ns))
+    values = error_s[judged]
+    count = len(column.origin_s)
+    picked = np.linspace(0, len(values) - 1, count).astype(int) if len(values) else np.empty(0, int)
+    column.error_s[name] = values[picked].tolist() if len(values) else [np.nan] * count
