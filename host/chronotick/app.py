@@ -52,7 +52,7 @@ from chronotick.wire.keys import load_server_keys
 from chronotick.wire.runtime_dir import RuntimeDir
 from chronotick.wire.sockets import ipc_endpoint
 
-log = logging.getLogger("chronotick.host")
+log: logging.Logger = logging.getLogger("chronotick.host")
 
 # The status that clients are told is made anew this often, s.
 REPORT_S: Final = 1.0

@@ -21,7 +21,7 @@ from chronotick.clock.discontinuity import Kind
 from chronotick.clock.floor import Floor, FloorUpdate
 from chronotick.clock.state import ClockState
 from chronotick.clock.tuning import Tuning
-from chronotick.config.schema import Config
+from chronotick.config.schema import Config, RoleConfig
 from chronotick.forecast.request import UNKNOWN, Offered, Request, batch
 from chronotick.forecast.schedule import Schedule
 from chronotick.forecast.types import Refusal
@@ -53,15 +53,15 @@ class Pipeline:
     """Holds the stages and hands each one's value to the next."""
 
     def __init__(self, config: Config) -> None:
-        self.tuning = Tuning.of(config.clock)
-        self.roles = tuple(role for role in config.roles if role.enabled)
-        self.associations = Associations.of(config.ntp, self.tuning.rate_bound, config.interop.sources)
-        self.floor = Floor(self.tuning)
-        self.hard = HardBound(self.tuning.rate_bound)
+        self.tuning: Tuning = Tuning.of(config.clock)
+        self.roles: tuple[RoleConfig, ...] = tuple(role for role in config.roles if role.enabled)
+        self.associations: Associations = Associations.of(config.ntp, self.tuning.rate_bound, config.interop.sources)
+        self.floor: Floor = Floor(self.tuning)
+        self.hard: HardBound = HardBound(self.tuning.rate_bound)
         # Roles that begin to be asked later must find a past: at least an hour is kept.
-        self.history = History(span_s=history_span_s(self.roles, least_s=3600.0))
-        self.schedule = Schedule(self.roles)
-        self.fusion = Fusion(self.tuning, config.fusion, self.roles)
+        self.history: History = History(span_s=history_span_s(self.roles, least_s=3600.0))
+        self.schedule: Schedule = Schedule(self.roles)
+        self.fusion: Fusion = Fusion(self.tuning, config.fusion, self.roles)
         self.not_ready: dict[str, NotReady] = {}
         self.last_fix: Fix | None = None
         self._void_before_ns = 0

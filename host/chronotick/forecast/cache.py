@@ -31,8 +31,8 @@ class ForecastCache(Generic[Entry]):
 
     def __init__(self) -> None:
         self._entries: dict[tuple[str, str], Entry] = {}
-        self.hits = 0
-        self.misses = 0
+        self.hits: int = 0
+        self.misses: int = 0
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -47,13 +47,13 @@ class ForecastCurve:
 
     def __init__(self, forecast: Forecast) -> None:
         self.forecast = forecast
-        self.name = f"{forecast.model}/{forecast.role}"
-        self.model = forecast.model
-        self.role = forecast.role
-        self.epoch = forecast.epoch
-        self.origin_raw_ns = forecast.origin_raw_ns
-        self.end_raw_ns = forecast.end_raw_ns
-        self.span_s = forecast.span_s
+        self.name: str = f"{forecast.model}/{forecast.role}"
+        self.model: str = forecast.model
+        self.role: str = forecast.role
+        self.epoch: int = forecast.epoch
+        self.origin_raw_ns: int = forecast.origin_raw_ns
+        self.end_raw_ns: int = forecast.end_raw_ns
+        self.span_s: float = forecast.span_s
         self._step_s = forecast.step_ns / NS_PER_S
         self._rate: list[float] = forecast.rate.tolist()
         steps = (forecast.rate[1:] + forecast.rate[:-1]) * (0.5 * self._step_s)

@@ -32,7 +32,7 @@ class Evidence:
         self._w = self._ww = self._mine = self._zero = self._d = self._dd = 0.0
         self._first_ns: int | None = None
         self._last_ns = 0
-        self.open = False
+        self.open: bool = False
         self.shut_until_raw_ns: int | None = None
 
     def add(self, origin_raw_ns: int, weight: float, loss: float, floor_loss: float) -> None:

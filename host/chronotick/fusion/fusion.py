@@ -67,9 +67,9 @@ class Fusion:
     ) -> None:
         self._tuning = tuning
         self._config = config
-        self.horizons = horizons_s(roles, tuning)
-        self.gate = Gate(self.horizons, tuning, config, gate_rules)
-        self.intervals = IntervalModel(self.horizons, interval_rules)
+        self.horizons: tuple[float, ...] = horizons_s(roles, tuning)
+        self.gate: Gate = Gate(self.horizons, tuning, config, gate_rules)
+        self.intervals: IntervalModel = IntervalModel(self.horizons, interval_rules)
         self.cache: ForecastCache[Candidate] = ForecastCache()
         self.state: ClockState | None = None
         # A target needs fixes from two lags before it to one after; the rest is room for polls that slow down.

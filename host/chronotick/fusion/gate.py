@@ -67,7 +67,7 @@ class Gate:
     def __init__(
         self, horizons: Sequence[float], tuning: Tuning, config: FusionConfig, rules: GateRules | None = None
     ) -> None:
-        self.horizons = tuple(horizons)
+        self.horizons: tuple[float, ...] = tuple(horizons)
         self._tuning = tuning
         self._config = config
         self._rules = rules or GateRules()

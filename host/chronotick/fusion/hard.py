@@ -37,7 +37,7 @@ class HardBound:
         if not rate_bound > 0:
             raise ValueError(f"the rate bound must be positive, not {rate_bound}")
         self.rate_bound = rate_bound
-        self.contradictions = 0
+        self.contradictions: int = 0
         self._held: tuple[int, int, int] | None = None
 
     @property

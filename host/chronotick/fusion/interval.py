@@ -47,8 +47,8 @@ class Track:
         self._count = 0
         self._first_ns = 0
         self._last_ns = 0
-        self.multiplier = rules.start * self._z
-        self.shrink = 1.0
+        self.multiplier: float = rules.start * self._z
+        self.shrink: float = 1.0
 
     def add(self, origin_raw_ns: int, error_s: float, sigma_s: float, variance_s2: float, issued: float) -> None:
         """Take one score; `issued` is the multiplier that the answer was given with."""

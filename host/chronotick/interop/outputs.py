@@ -13,7 +13,7 @@ from chronotick.interop.system_bound import Look, steering, system_bound
 from chronotick.units import PPM, s_to_ns
 from chronotick.wire.snapshot import Record
 
-log = logging.getLogger("chronotick.interop")
+log: logging.Logger = logging.getLogger("chronotick.interop")
 
 # Linux's number for it; Python's time module has no name for it.
 _CLOCK_MONOTONIC_COARSE: Final = 6

@@ -48,8 +48,8 @@ class RefclockSender:
     def __init__(self, path: str) -> None:
         self._path = path
         self._socket: socket.socket | None = None
-        self.sent = 0
-        self.lost = 0
+        self.sent: int = 0
+        self.lost: int = 0
 
     def send(self, datagram: bytes) -> str | None:
         """Send one sample. Returns why it was lost, or None: chronyd may be away, and comes back by itself."""

@@ -33,7 +33,7 @@ SPIN_NS = 200_000
 BATCH = 64
 REFERENCE_AGE_NS = 16 * NS_PER_S
 
-log = logging.getLogger("chronotick.lab")
+log: logging.Logger = logging.getLogger("chronotick.lab")
 
 
 class Waiting(NamedTuple):
@@ -64,8 +64,8 @@ class LabServer:
     def __init__(self, config: ServerConfig, truth: Truth, outages: Sequence[OutageConfig], seed: int) -> None:
         self.config = config
         self.switches: frozenset[FaultKind] = frozenset()
-        self.requests = 0
-        self.replies = 0
+        self.requests: int = 0
+        self.replies: int = 0
         self.t3_errors_ns: deque[int] = deque(maxlen=1024)
         self._truth = truth
         self._outages = outages

@@ -12,7 +12,7 @@ HEADER = "t_s,raw_ns,theta_ns,rate_ppm\n"
 LINES_MAX = 1_000_000
 """Some 60 MB; eleven days of one line a second."""
 
-log = logging.getLogger("chronotick.lab")
+log: logging.Logger = logging.getLogger("chronotick.lab")
 
 
 class TruthLog:

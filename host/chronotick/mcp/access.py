@@ -24,10 +24,10 @@ class HostAccess:
 
     def __init__(self, directory: str = "", timeout_s: float = TIMEOUT_S) -> None:
         """Args: the host's runtime directory, "" for the usual places; longest wait for its answer, > 0, s."""
-        self.clock = Clock(directory, timeout_s=timeout_s)
-        self.begun_s = time.monotonic()
-        self.calls = 0
-        self.failures = 0
+        self.clock: Clock = Clock(directory, timeout_s=timeout_s)
+        self.begun_s: float = time.monotonic()
+        self.calls: int = 0
+        self.failures: int = 0
         self._busy_s = 0.0
         self._lock = threading.Lock()
 

@@ -1,6 +1,6 @@
 """What the tools are asked: the models behind their input schemas. Anything else is refused, misspelt names too."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,7 +14,7 @@ Level = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False, description="pro
 class Arguments(BaseModel):
     """A tool's arguments."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
 
 class NoArguments(Arguments):
@@ -55,7 +55,7 @@ class Now(Arguments):
 class EventTime(BaseModel):
     """When an event was: the object that now, stamp, verify, convert_past or wait_until has given, handed on whole."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="ignore", frozen=True)
 
     utc_ns: Annotated[str, Field(pattern=_NS)]
     earliest_ns: Annotated[str, Field(pattern=_NS)]

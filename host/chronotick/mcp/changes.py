@@ -27,7 +27,7 @@ class Bus:
         """Args: called when somebody begins to listen."""
         self._inner = InMemorySubscriptionBus()
         self._begin = begin
-        self.listeners = 0
+        self.listeners: int = 0
 
     async def publish(self, event: ServerEvent) -> None:
         """Hand an event to every stream."""
@@ -60,7 +60,7 @@ class Changes:
     def __init__(self, access: HostAccess) -> None:
         self._access = access
         self._wanted = anyio.Event()
-        self.bus = Bus(self._begin)
+        self.bus: Bus = Bus(self._begin)
         self._sessions: dict[int, tuple[ServerSession, set[str]]] = {}
 
     def subscribe(self, session: ServerSession, uri: str) -> None:

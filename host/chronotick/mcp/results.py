@@ -4,7 +4,7 @@ Times stand as whole nanoseconds in strings, because a JSON number loses them, a
 earlier ChronoTick also give float seconds under the names that their users know; these are good to about 0.2 us.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -19,7 +19,7 @@ ClockStatus = Literal["SYNCHRONISED", "HOLDOVER", "DISRUPTED", "UNKNOWN"]
 class Answer(BaseModel):
     """A tool's answer. A field whose default is None is left out where there is nothing to say."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
     @model_serializer(mode="wrap")
     def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

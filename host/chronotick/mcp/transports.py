@@ -24,7 +24,7 @@ IDLE_S = 1800.0
 # A name, an IPv4 address, or an IPv6 address in brackets; then perhaps a port.
 _NAME = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
 
-log = logging.getLogger("chronotick.mcp")
+log: logging.Logger = logging.getLogger("chronotick.mcp")
 
 
 async def serve_stdio(server: Server[None]) -> None:

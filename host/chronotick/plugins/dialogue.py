@@ -50,12 +50,13 @@ class Dialogue:
         self, name: str, queue: int, around: Surroundings, logger: logging.Logger, feed: Callable[[Event, str], None]
     ) -> None:
         self._name, self._queue, self._around, self._logger, self._feed = name, queue, around, logger, feed
-        self.identity = b""
+        self.identity: bytes = b""
         self.capabilities: Capabilities | None = None
-        self.ledger = Ledger(self._on_late)
-        self.rss_bytes = 0
-        self.totals, self.inferences = Durations(), Durations()
-        self.served = 0
+        self.ledger: Ledger = Ledger(self._on_late)
+        self.rss_bytes: int = 0
+        self.totals: Durations = Durations()
+        self.inferences: Durations = Durations()
+        self.served: int = 0
         self.refused: Counter[str] = Counter()
         # It may be SUSPECT: what is heard next may be its recovery.
         self._doubted = False

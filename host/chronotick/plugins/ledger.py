@@ -30,7 +30,7 @@ class Ledger:
         self._waiting: dict[int, _Waiting] = {}
         # Given up by the host, and still owed by the plugin.
         self.overdue: set[int] = set()
-        self.stray = 0
+        self.stray: int = 0
 
     def __len__(self) -> int:
         return len(self._waiting)

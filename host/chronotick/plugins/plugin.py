@@ -43,8 +43,9 @@ class Plugin:
     """One configured plugin. Create it within a running event loop, then `start`."""
 
     def __init__(self, manifest: Manifest, config: PluginConfig, around: Surroundings) -> None:
-        self.manifest, self._config, self._around = manifest, config, around
-        self.name = manifest.name
+        self.manifest: Manifest = manifest
+        self._config, self._around = config, around
+        self.name: str = manifest.name
         self._loop = asyncio.get_running_loop()
         self._logger = logging.getLogger(f"chronotick.plugin.{self.name}")
         self._dialogue = Dialogue(self.name, manifest.limits.queue, around, self._logger, self._feed)

@@ -31,7 +31,7 @@ from chronotick.wire.messages import AnyMessage, Capabilities, Error, Message
 from chronotick.wire.runtime_dir import RuntimeDir, RuntimeLock
 from chronotick.wire.sockets import ipc_endpoint
 
-logger = logging.getLogger("chronotick.plugins")
+logger: logging.Logger = logging.getLogger("chronotick.plugins")
 
 
 class Remote(Struct, frozen=True):

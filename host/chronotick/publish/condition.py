@@ -23,7 +23,7 @@ class Condition:
         self._patience_ns = s_to_ns(patience_s)
         self._silent_ns = self._patience_ns
         self._disrupted = False
-        self.fix_raw_ns = 0
+        self.fix_raw_ns: int = 0
 
     def on_fix(self, raw_ns: int, poll_s: float) -> None:
         """A fix of `raw_ns` was used; the next one of the slowest server is `poll_s` away."""

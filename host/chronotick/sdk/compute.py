@@ -13,7 +13,7 @@ from chronotick.wire.codes import Code, rule_for
 from chronotick.wire.messages import Capabilities, Error, ForecastOk, ForecastRequest
 from chronotick.wire.validate import check_quantiles
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 def compute(forecaster: Forecaster, job: Job, capabilities: Capabilities, seed: int) -> ForecastOk | Error:

@@ -45,7 +45,7 @@ from chronotick.wire.sockets import LINGER_MS
 from chronotick.wire.validate import check_fits, check_request
 from chronotick.wire.version import SUPPORTED
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 NS_PER_MS: Final = 1_000_000
 # Distance of two hellos to a host that does not answer.

@@ -41,7 +41,7 @@ from chronotick.wire.messages import Capabilities, Hello, Status, Welcome
 from chronotick.wire.sockets import connect_dealer
 from chronotick.wire.version import SUPPORTED
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # Requests in the process, the one being computed included.
 QUEUE_LIMIT = 8

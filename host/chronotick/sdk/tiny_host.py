@@ -42,16 +42,16 @@ class TinyHost:
         self._folder = tempfile.TemporaryDirectory(prefix="ctk-")
         directory = runtime_dir.create(self._folder.name)
         self._lock = directory.lock()
-        self.endpoint = sockets.ipc_endpoint(directory.plugins)
+        self.endpoint: str = sockets.ipc_endpoint(directory.plugins)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = sockets.bind_router(self._context, self.endpoint, lock=self._lock)
         self._lifeline_write = -1
         self._backlog: list[AnyMessage] = []
         self._identity = b""
-        self.token = secrets.token_hex(16)
-        self.instance = ""
+        self.token: str = secrets.token_hex(16)
+        self.instance: str = ""
         self.process: subprocess.Popen[bytes] | None = None
-        self.strays = 0
+        self.strays: int = 0
 
     def __enter__(self) -> "TinyHost":
         return self

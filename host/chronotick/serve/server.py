@@ -16,7 +16,7 @@ from chronotick.wire.messages import Error, Message
 from chronotick.wire.runtime_dir import RuntimeLock
 from chronotick.wire.sockets import bind_router
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 QUIET_S = 60.0
 # Questions are short; a peer that sends more than this in one message is hung up on.

@@ -21,7 +21,10 @@ class Past:
         # Looks come a little late; a value missing for longer than this is a gap.
         self._hold_s = 2.5 * interval_s
         self.begun_s: float | None = None
-        self.offset_s, self.half_95_s, self.hard_s, self.rate_ppm = (self._series() for _ in range(4))
+        self.offset_s: Series = self._series()
+        self.half_95_s: Series = self._series()
+        self.hard_s: Series = self._series()
+        self.rate_ppm: Series = self._series()
         self.weights: dict[str, Series] = {}
         self.skills: dict[str, Series] = {}
 

@@ -32,7 +32,7 @@ class Watcher:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self.samples: list[Sample] = []
-        self.unknown = 0
+        self.unknown: int = 0
         self.last: Reading | None = None
         # States that each plugin has gone through since the watch began.
         self.paths: dict[str, list[str]] = {}
