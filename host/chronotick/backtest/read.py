@@ -1,4 +1,4 @@
-"""Recorded clocks from files: CSV (`t_s`, `offset_s`, ...), and the network simulator's pairs of files.
+"""Recorded clocks from files: CSV (`t_s`, `offset_s`, ...), other daemons' logs, a network simulator's pairs of files.
 
 Columns of a CSV trace, gzipped or not: `t_s` seconds of the local clock, `offset_s` measured offset (reference minus
 local); optional `delay_s` round trip, `uncertainty_s` of the measurement, `truth_offset_s` an independent truth,
@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from chronotick.backtest.daemon_logs import read_rows, recognised
 from chronotick.backtest.trace import DISPERSION_S, Trace, Truth, fixes_of
 from chronotick.errors import ConfigError
 
@@ -28,7 +29,8 @@ def read_trace(path: Path, *, poll_s: float = 0.0) -> Trace:
     """Read a trace.
 
     Args:
-        path: a CSV file, or the `..._meas.csv` of a simulator's pair, beside its `..._truth.csv`.
+        path: a CSV file, chronyd's measurements.log, ntpd's peerstats, or the `..._meas.csv` of a simulator's pair,
+            beside its `..._truth.csv`; each may be gzipped.
         poll_s: leave out fixes closer than this to the one before, s.
 
     Raises:
@@ -56,7 +58,8 @@ def _recorded(path: Path, table: "_Table", poll_s: float) -> Trace:
         values = table[name][good][order] if name in table else np.zeros(len(raw_s))
         return np.where(np.isfinite(values), np.maximum(values, 0.0), 0.0)
 
-    delay_s, claim_s = column("delay_s"), 5.0 * column("uncertainty_s") + DISPERSION_S
+    delay_s = column("delay_s")
+    claim_s = column("claim_s") if "claim_s" in table else 5.0 * column("uncertainty_s") + DISPERSION_S
     independent = "truth_offset_s" in table
     true_s = table["truth_offset_s"][good][order] if independent else theta_s
     known = np.isfinite(true_s)
@@ -113,10 +116,14 @@ class _Table(dict[str, NDArray[np.float64]]):
 
 def _read(path: Path) -> _Table:
     try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-            rows = list(csv.reader(lines))
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+            lines = file.read().splitlines()
+        if recognised(lines):
+            return _of_daemon(path, lines)
+        rows = list(csv.reader(lines))
     except (OSError, UnicodeDecodeError, EOFError, csv.Error) as error:
-        raise ConfigError(f"{path} can not be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigError(f"{path} can not be read: {reason}.") from error
     if len(rows) < 2:
         raise ConfigError(f"{path} holds no measurements.")
     heads, body = rows[0], [row for row in rows[1:] if row]
@@ -133,6 +140,19 @@ def _read(path: Path) -> _Table:
             raise ConfigError(f"{path}: column {head!r} holds something that is not a number: {error}.") from error
     table.sources = texts.get("source", [""] * len(body))
     table.servers = texts.get("server", [""] * len(body))
+    return table
+
+
+def _of_daemon(path: Path, lines: list[str]) -> _Table:
+    try:
+        rows = read_rows(lines)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}.") from error
+    table = _Table()
+    for name in ("t_s", "offset_s", "delay_s", "claim_s"):
+        table[name] = np.array([getattr(row, name) for row in rows])
+    table.sources = [row.server for row in rows]
+    table.servers = table.sources
     return table
 
 

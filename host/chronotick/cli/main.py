@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from chronotick.cli import (
+    backtest,
     compare,
     completion,
     config,
@@ -36,7 +37,7 @@ from chronotick.errors import ChronoTickError, ConfigError, HostAbsent, OutOfRan
 
 COMMANDS = (
     demo, run, now, waitsync, status, sources, models, watch, history, explain,
-    compare, stamp, verify, doctor, ntp, mcp, lab, plugins, config, test, completion,
+    compare, stamp, verify, backtest, doctor, ntp, mcp, lab, plugins, config, test, completion,
 )  # fmt: skip
 
 # What the `host` and `cli` extras install; the client alone does without.

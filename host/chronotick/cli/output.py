@@ -9,7 +9,10 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 STYLES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "bold": "1"}
 ESCAPE: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -130,6 +133,16 @@ def _block(head: Sequence[str], row: Sequence[str], room: int) -> str:
 
 def _number(cell: str) -> bool:
     return ESCAPE.sub("", cell).strip("-+.%0123456789 ") in UNITS
+
+
+def progress_bar() -> "Progress":
+    """A bar with the time left, on standard error and gone when done; silent where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def duration(seconds: float | None) -> str:
