@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chronotick import Clock, HostAbsent, OutOfRange, Status
+from chronotick.cli.main import main
 from chronotick.wire.keys import create_pair, load_server_keys
 
 pytestmark = pytest.mark.network
@@ -108,3 +109,20 @@ def test_a_tcp_server_stops(host: Any, endpoint: str, keys: Keys) -> None:
         pytest.raises(HostAbsent, match="No host answers"),
     ):
         clock.now()
+
+
+def test_keys_made_on_the_command_line_work(host: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`chronotick keys make-host`, `make-client` and `allow` are all that a client on another machine needs."""
+    here, there = tmp_path / "host", tmp_path / "laptop"
+    for words in (
+        ["make-host", "--dir", str(here)],
+        ["make-client", "laptop", "--dir", str(there)],
+        ["allow", str(there / "laptop.key"), "--dir", str(here)],
+    ):
+        assert main(["keys", *words]) == 0
+    assert "allowed" in capsys.readouterr().out
+    (there / "host.key").write_bytes((here / "host.key").read_bytes())
+    host.publish(width_ns=1_000_000)
+    endpoint = host.serve_tcp(load_server_keys(here / "host.key_secret", here / "clients"))
+    with Clock(endpoint=endpoint, keys=(there / "laptop.key_secret", there / "host.key"), timeout_s=10) as clock:
+        assert clock.now().status is Status.SYNCHRONISED

@@ -17,6 +17,7 @@ from chronotick.cli import (
     exits,
     explain,
     history,
+    keys,
     lab,
     mcp,
     models,
@@ -37,7 +38,7 @@ from chronotick.errors import ChronoTickError, ConfigError, HostAbsent, OutOfRan
 
 COMMANDS = (
     demo, run, now, waitsync, status, sources, models, watch, history, explain,
-    compare, stamp, verify, backtest, doctor, ntp, mcp, lab, plugins, config, test, completion,
+    compare, stamp, verify, backtest, doctor, ntp, mcp, keys, lab, plugins, config, test, completion,
 )  # fmt: skip
 
 # What the `host` and `cli` extras install; the client alone does without.

@@ -181,7 +181,7 @@ class ServeConfig(Section, frozen=True):
 
     # tcp://ADDRESS:PORT on which other machines may ask for the time; "" for none. Needs the two keys below.
     endpoint: str = ""
-    # File with the host's secret CURVE key, as `zmq.auth` writes it: NAME.key_secret.
+    # File with the host's secret CURVE key, of `chronotick keys make-host`.
     secret_key_file: str = ""
     # Directory with the public key, NAME.key, of each client that may ask.
     allowed_keys_dir: str = ""

@@ -32,11 +32,31 @@ class ClientKeys:
 
 
 def create_pair(directory: Path, name: str) -> tuple[Path, Path]:
-    """Write a new pair as NAME.key (to hand out) and NAME.key_secret (0600); returns both paths."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    public, secret = zmq.auth.create_certificates(directory, name)
-    os.chmod(secret, 0o600)
-    return Path(public), Path(secret)
+    """Write a new pair as NAME.key (to hand out) and NAME.key_secret (0600); returns both paths.
+
+    Raises:
+        RuntimeDirError: one of them exists already and is kept, or they can not be written.
+    """
+    public, secret = directory / f"{name}.key", directory / f"{name}.key_secret"
+    for path in (secret, public):
+        if os.path.lexists(path):
+            raise RuntimeDirError(
+                f"{path} exists, and is kept: who was given its other half could not connect any more.",
+                mend="Choose another name, or remove it first.",
+            )
+    public_key, secret_key = (key.decode() for key in zmq.curve_keypair())
+    _write(secret, 0o600, f'curve\n    public-key = "{public_key}"\n    secret-key = "{secret_key}"\n')
+    write_public(public, public_key)
+    return public, secret
+
+
+def write_public(path: Path, key: str) -> None:
+    """Write a public key (Z85) in a new file that all may read.
+
+    Raises:
+        RuntimeDirError: the file exists, or can not be written.
+    """
+    _write(path, 0o644, f'curve\n    public-key = "{key}"\n')
 
 
 def load_server_keys(secret_file: Path, allowed_dir: Path) -> ServerKeys:
@@ -46,7 +66,7 @@ def load_server_keys(secret_file: Path, allowed_dir: Path) -> ServerKeys:
         RuntimeDirError: a file is missing, open to others, or holds no key.
     """
     public, secret = _load_secret(secret_file)
-    allowed = frozenset(_load_public(path) for path in sorted(allowed_dir.glob("*.key")))
+    allowed = frozenset(load_public(path) for path in sorted(allowed_dir.glob("*.key")))
     return ServerKeys(public=public, secret=secret, allowed=allowed)
 
 
@@ -57,7 +77,7 @@ def load_client_keys(secret_file: Path, server_file: Path) -> ClientKeys:
         RuntimeDirError: a file is missing, open to others, or holds no key.
     """
     public, secret = _load_secret(secret_file)
-    return ClientKeys(public=public, secret=secret, server=_load_public(server_file))
+    return ClientKeys(public=public, secret=secret, server=load_public(server_file))
 
 
 class AllowedKeys:
@@ -85,6 +105,33 @@ def start_authenticator(context: "zmq.Context[Any]", keys: ServerKeys) -> Callab
     return authenticator.stop
 
 
+def problem_of(secret_file: Path) -> str | None:
+    """What is wrong with a secret key file, and what mends it; None for nothing."""
+    try:
+        _load_secret(secret_file)
+    except RuntimeDirError as error:
+        return str(error)
+    return None
+
+
+def load_public(path: Path) -> bytes:
+    """The public key in a file, Z85.
+
+    Raises:
+        RuntimeDirError: the file is missing or holds none.
+    """
+    return _load(path)[0]
+
+
+def holds_secret(path: Path) -> bool:
+    """Whether a key file holds a secret key, which must not leave its machine.
+
+    Raises:
+        RuntimeDirError: the file is missing or holds no key.
+    """
+    return _load(path)[1] is not None
+
+
 def _load_secret(path: Path) -> tuple[bytes, bytes]:
     public, secret = _load(path)
     if secret is None:
@@ -94,12 +141,20 @@ def _load_secret(path: Path) -> tuple[bytes, bytes]:
     return public, secret
 
 
-def _load_public(path: Path) -> bytes:
-    return _load(path)[0]
-
-
 def _load(path: Path) -> tuple[bytes, bytes | None]:
     try:
         return zmq.auth.load_certificate(path)
     except (OSError, ValueError) as error:
         raise RuntimeDirError(f"{path} can not be used as a key file: {error}.") from error
+
+
+def _write(path: Path, mode: int, text: str) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Made with its mode: a secret must not be open to others even for an instant.
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with open(file, "w", encoding="utf-8") as stream:
+            os.fchmod(file, mode)
+            stream.write(f"# ZeroMQ CURVE key of {path.stem}, made by chronotick\n{text}")
+    except OSError as error:
+        raise RuntimeDirError(f"{path} can not be written: {error.strerror}.") from error
