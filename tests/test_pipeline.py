@@ -67,13 +67,17 @@ class Simulation:
                 assert self.answer is not None
                 self.refusals += self.pipeline.answer(request, self.answer(request), None, 1.0) is not None
 
+    def theta_ns(self, raw_ns: int) -> int:
+        """True theta."""
+        return true_theta_ns(raw_ns)
+
     def exchange(self, server: str) -> None:
         out_s, back_s = 2e-4 + self.rng.exponential(2e-5, 2)
         delay_ns = round((out_s + back_s) * S)
         noise_ns = round((out_s - back_s) / 2 * S)
         sample = Sample(
             raw_ns=self.raw_ns,
-            theta_ns=true_theta_ns(self.raw_ns) + noise_ns,
+            theta_ns=self.theta_ns(self.raw_ns) + noise_ns,
             delay_ns=delay_ns,
             span_ns=delay_ns,
             precision_s=1e-6,
@@ -93,13 +97,13 @@ class Simulation:
         at = self.raw_ns + round(ahead_s * S)
         fused = self.pipeline.estimate(at, at + S)
         assert fused is not None
-        return (fused.theta_ns - true_theta_ns(at)) / S
+        return (fused.theta_ns - self.theta_ns(at)) / S
 
     def floor_error_s(self, ahead_s: float) -> float:
         state = self.pipeline.state
         assert state is not None
         at = self.raw_ns + round(ahead_s * S)
-        return (state.theta_at_ns(at) - true_theta_ns(at)) / S
+        return (state.theta_at_ns(at) - self.theta_ns(at)) / S
 
 
 @pytest.fixture(scope="module")

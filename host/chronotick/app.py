@@ -35,6 +35,7 @@ from chronotick.ntp.view import ServerView
 from chronotick.ops import report
 from chronotick.ops.descriptors import raise_limit
 from chronotick.ops.sdnotify import SdNotify
+from chronotick.ops.sensors import Sensors
 from chronotick.pipeline import Pipeline, Taken
 from chronotick.plugins.discovery import discover
 from chronotick.plugins.states import State
@@ -56,6 +57,8 @@ log: logging.Logger = logging.getLogger("chronotick.host")
 
 # The status that clients are told is made anew this often, s.
 REPORT_S: Final = 1.0
+# Temperature and load are read this often where a role uses covariates, s.
+SENSE_S: Final = 1.0
 # A command that the loop has not taken up by then is given up, s.
 COMMAND_S: Final = 5.0
 # Fixes that `history` can tell of.
@@ -175,6 +178,8 @@ class App:
                 tasks.create_task(self._pool.run(), name="ntp"),
                 tasks.create_task(self._tick(), name="tick"),
             ]
+            if self._pipeline.covariates.wanted:
+                workers.append(tasks.create_task(self._sense(), name="sensors"))
             if self._chronyd is not None:
                 workers.append(tasks.create_task(self._chronyd.run(), name="chronyd"))
             await self._stop.wait()
@@ -206,6 +211,13 @@ class App:
                 self._notify.send(WATCHDOG=1)
             due_s = max(due_s + interval_s, now_s)
             await asyncio.sleep(due_s - now_s)
+
+    async def _sense(self) -> None:
+        """Read the sensors for ever, in a thread: some take their time."""
+        sensors = Sensors()
+        while True:
+            self._pipeline.covariates.take(await asyncio.to_thread(sensors.read))
+            await asyncio.sleep(SENSE_S)
 
     def _on_outcome(self, outcome: Outcome) -> None:
         """An exchange has ended: the way of every measurement into the pipeline."""

@@ -35,6 +35,7 @@ from chronotick.ntp.outcome import Outcome
 from chronotick.ntp.outcome import Refusal as Reason
 from chronotick.ntp.select import Selection
 from chronotick.window.build import build
+from chronotick.window.covariates import CovariateLog
 from chronotick.window.history import History
 from chronotick.window.presets import history_span_s
 from chronotick.window.types import NotReady
@@ -60,6 +61,7 @@ class Pipeline:
         self.hard: HardBound = HardBound(self.tuning.rate_bound)
         # Roles that begin to be asked later must find a past: at least an hour is kept.
         self.history: History = History(span_s=history_span_s(self.roles, least_s=3600.0))
+        self.covariates: CovariateLog = CovariateLog.of(self.roles)
         self.schedule: Schedule = Schedule(self.roles)
         self.fusion: Fusion = Fusion(self.tuning, config.fusion, self.roles)
         self.not_ready: dict[str, NotReady] = {}
@@ -110,7 +112,7 @@ class Pipeline:
                 continue
             self.not_ready.pop(one.name, None)
             self.schedule.asked(one.name, mono_now_ns, state.raw_ns)
-            asks.append((one, window))
+            asks.append((one, self.covariates.beside(window, one)))
         return batch(asks, offered=offered)
 
     def answer(

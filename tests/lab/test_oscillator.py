@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from chronotick.errors import LabError
 from chronotick.lab.oscillator import Oscillator
 from chronotick.lab.presets import demo
-from chronotick.lab.scenario import OscillatorConfig, SineConfig, StepConfig, WarmUpConfig
+from chronotick.lab.scenario import (
+    LoadConfig,
+    OscillatorConfig,
+    SineConfig,
+    StepConfig,
+    ThermalConfig,
+    WarmUpConfig,
+)
 
 PARTS = {
     "base": OscillatorConfig(base_ppm=-7.5),
@@ -26,6 +33,12 @@ PARTS = {
     "walk": OscillatorConfig(base_ppm=0, walk_ppb_per_sqrt_s=5),
     "warm-up": OscillatorConfig(base_ppm=0, warm_up=WarmUpConfig(amplitude_ppm=3, time_constant_s=250)),
     "rate step": OscillatorConfig(base_ppm=0, steps=(StepConfig(at_s=800, rate_ppm=4),)),
+    "room": OscillatorConfig(
+        base_ppm=0, thermal=ThermalConfig(cycle_c=3, cycle_s=900, weather_c=1, crystal_s=60, ppm_per_c=0.3)
+    ),
+    "load": OscillatorConfig(
+        base_ppm=0, thermal=ThermalConfig(load=LoadConfig(busy_s=200, idle_s=200), ppm_per_c=0.3, ppm_per_c2=0.02)
+    ),
     "all": OscillatorConfig(
         time_compression=7,
         base_ppm=12,
@@ -36,6 +49,7 @@ PARTS = {
         walk_ppb_per_sqrt_s=3,
         warm_up=WarmUpConfig(amplitude_ppm=-2, time_constant_s=600),
         steps=(StepConfig(at_s=1400, rate_ppm=-1),),
+        thermal=ThermalConfig(cycle_c=3, cycle_s=900, load=LoadConfig(busy_s=300, idle_s=200)),
     ),
 }
 

@@ -39,6 +39,8 @@ class Question(Struct, frozen=True):
     t0_ns: int = 0
     step_ns: int = 1_000_000_000
     mask: NDArray[np.bool_] | None = None
+    covariates: NDArray[np.float64] | None = None
+    future: NDArray[np.float64] | None = None
 
 
 def question(points: int = 64, series: int = 1, **fields: Any) -> Question:

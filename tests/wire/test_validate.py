@@ -50,6 +50,7 @@ def test_a_sound_request_and_its_answer_pass() -> None:
         (asked(series=series(np.ones((1, 2)), np.ones((1, 2)))), Code.BAD_WINDOW),
         (asked(covariates=np.zeros((2, 1, 5))), Code.BAD_WINDOW),
         (asked(covariates=np.zeros((2, 4))), Code.BAD_WINDOW),
+        (asked(covariates=np.full((2, 1, 4), np.inf)), Code.BAD_WINDOW),
         (asked(future=np.zeros((2, 1, 3))), Code.BAD_WINDOW),
         (asked(covariates=np.zeros((2, 1, 4)), future=np.zeros((2, 2, 3))), Code.BAD_WINDOW),
         (asked(horizon=0), Code.BAD_HORIZON),

@@ -35,6 +35,9 @@ class Request(msgspec.Struct, frozen=True, eq=False):
         horizon: points asked for.
         levels: quantile levels asked for, ascending.
         deadline_s: the shortest of the roles' deadlines.
+        covariates: float64, shape (k, c, n), on the windows' grid in the sensors' units, NaN in gaps; or None.
+        names: of the covariates, length c.
+        future: always None: nobody knows the temperature to come.
     """
 
     plugin: str
@@ -49,6 +52,9 @@ class Request(msgspec.Struct, frozen=True, eq=False):
     horizon: int
     levels: tuple[float, ...]
     deadline_s: float
+    covariates: NDArray[np.float64] | None = None
+    names: tuple[str, ...] = ()
+    future: NDArray[np.float64] | None = None
 
 
 def batch(
@@ -56,16 +62,18 @@ def batch(
     levels: tuple[float, ...] = LEVELS,
     offered: Offered = UNKNOWN,
 ) -> tuple[Request, ...]:
-    """Put windows that can share a forward pass into one request: same plugin, origin, step, context and horizon.
+    """Put windows that can share a forward pass into one request: same plugin, origin, step, context,
+    horizon and covariates.
 
     Args:
         levels: quantile levels wanted.
         offered: levels that the model of a plugin has. It is asked for the wanted ones among them, or for all that it
             has where that is none; a model that gives points has 0.5 alone. All are wanted from one not named here.
     """
-    groups: dict[tuple[str, int, int, int, int], list[tuple[RoleConfig, Window]]] = {}
+    groups: dict[tuple[str, int, int, int, int, tuple[str, ...]], list[tuple[RoleConfig, Window]]] = {}
     for role, window in asks:
-        key = (role.plugin, window.origin_raw_ns, window.step_ns, len(window.rate), role.horizon)
+        names = () if window.covariates is None else window.covariates.names
+        key = (role.plugin, window.origin_raw_ns, window.step_ns, len(window.rate), role.horizon, names)
         groups.setdefault(key, []).append((role, window))
     return tuple(_request(group, _common(levels, offered.get(key[0], levels))) for key, group in groups.items())
 
@@ -80,6 +88,7 @@ def _request(group: Sequence[tuple[RoleConfig, Window]], levels: tuple[float, ..
     rates = np.stack([one.rate for one in windows])
     mean = np.nanmean(rates, axis=1)
     scale = np.maximum(np.nanstd(rates, axis=1), _SCALE_FLOOR)
+    beside = [one.covariates for one in windows if one.covariates is not None]
     return Request(
         plugin=role.plugin,
         roles=tuple(one.name for one, _ in group),
@@ -93,4 +102,6 @@ def _request(group: Sequence[tuple[RoleConfig, Window]], levels: tuple[float, ..
         horizon=role.horizon,
         levels=levels,
         deadline_s=min(one.deadline_s for one, _ in group),
+        covariates=np.stack([one.values for one in beside]) if beside else None,
+        names=beside[0].names if beside else (),
     )

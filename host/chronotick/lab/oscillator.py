@@ -12,15 +12,10 @@ import math
 
 import numpy as np
 
-from chronotick.errors import LabError
+from chronotick.lab.nodes import CHUNK, refuse_beyond
 from chronotick.lab.scenario import OscillatorConfig, SineConfig, StepConfig, WarmUpConfig
+from chronotick.lab.thermal import Climate, Thermal
 from chronotick.units import PPB, PPM
-
-CHUNK = 1024
-"""Nodes drawn at a time: part of the definition of the random functions, like the seed."""
-
-NODES_MAX = 4_000_000
-"""Some 300 MB of nodes; a question beyond is a mistake, such as an instant of another boot."""
 
 NODES_PER_CYCLE = 32
 
@@ -49,7 +44,7 @@ class Walk:
         return i, tau_s - i * self._step_s
 
     def _extend(self) -> None:
-        _refuse_beyond(len(self._rate))
+        refuse_beyond(len(self._rate))
         steps = self._rng.normal(0.0, self._sigma * math.sqrt(self._step_s), CHUNK)
         rate = self._rate[-1] + np.cumsum(steps)
         mean = (np.concatenate(([self._rate[-1]], rate[:-1])) + rate) / 2
@@ -93,7 +88,7 @@ class Cycle:
         return i, speed, self._angle[i] + speed * (tau_s - i * self._step_s)
 
     def _extend(self) -> None:
-        _refuse_beyond(len(self._angle))
+        refuse_beyond(len(self._angle))
         wander = self._rng.normal(0.0, math.tau * self._wander / math.sqrt(NODES_PER_CYCLE), CHUNK)
         # The cycle never stands still or turns back: the integral divides by its speed.
         turns = np.clip(self._turn + wander, self._turn / 4, self._turn * 7 / 4)
@@ -162,9 +157,9 @@ class Oscillator:
     def __init__(self, config: OscillatorConfig, seed: int) -> None:
         self._k = config.time_compression
         self._base = config.base_ppm * PPM
-        streams = np.random.SeedSequence(seed).spawn(1 + len(config.sines))
-        self._parts: list[Walk | Cycle | WarmUp | Step] = [
-            Cycle(sine, np.random.default_rng(stream)) for sine, stream in zip(config.sines, streams[1:], strict=True)
+        streams = np.random.SeedSequence(seed).spawn(2 + len(config.sines))
+        self._parts: list[Walk | Cycle | WarmUp | Step | Thermal] = [
+            Cycle(sine, np.random.default_rng(stream)) for sine, stream in zip(config.sines, streams[1:], strict=False)
         ]
         if config.walk_ppb_per_sqrt_s:
             # Nodes 4 real seconds apart, but no closer than 50 ms of the lab's run: finer is not seen by any poll.
@@ -173,6 +168,13 @@ class Oscillator:
         if config.warm_up:
             self._parts.append(WarmUp(config.warm_up))
         self._parts += [Step(step) for step in config.steps]
+        self._thermal = Thermal(config.thermal, np.random.default_rng(streams[-1])) if config.thermal else None
+        if self._thermal is not None:
+            self._parts.append(self._thermal)
+
+    def climate(self, t_s: float) -> Climate | None:
+        """What the machine's sensors show `t_s` seconds after the start; None without a thermal part."""
+        return None if self._thermal is None else self._thermal.climate(max(t_s * self._k, 0.0))
 
     def rate(self, t_s: float) -> float:
         """Rate of theta `t_s` seconds after the start, s/s of the lab's run."""
@@ -185,11 +187,3 @@ class Oscillator:
             return self.rate(0.0) * t_s
         tau_s = t_s * self._k
         return self._base * tau_s + sum(part.phase_s(tau_s) for part in self._parts)
-
-
-def _refuse_beyond(nodes: int) -> None:
-    if nodes > NODES_MAX:
-        raise LabError(
-            "An instant was asked for that lies absurdly far after the lab's start.",
-            mend="Ask with the raw clock of the boot in which the lab was started.",
-        )

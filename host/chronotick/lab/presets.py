@@ -8,12 +8,14 @@ import msgspec
 from chronotick.errors import LabError
 from chronotick.lab.scenario import (
     FaultConfig,
+    LoadConfig,
     OscillatorConfig,
     OutageConfig,
     PathConfig,
     Scenario,
     ServerConfig,
     SineConfig,
+    ThermalConfig,
     WarmUpConfig,
 )
 
@@ -118,6 +120,32 @@ def thermal() -> Scenario:
     )
 
 
+def thermal_cycle() -> Scenario:
+    """A room whose temperature swings by three degrees every forty minutes, beside weather; a sensor that sees it."""
+    return Scenario(
+        name="thermal_cycle",
+        oscillator=OscillatorConfig(
+            walk_ppb_per_sqrt_s=0.1,
+            thermal=ThermalConfig(cycle_c=3.0, cycle_s=2400, weather_c=1.0, crystal_s=300, ppm_per_c=0.1),
+        ),
+        servers=tuple(_server(5, 5, 200, dispersion_ms=1) for _ in range(4)),
+    )
+
+
+def server_load() -> Scenario:
+    """A processor that works in spells of a quarter of an hour or so, and a crystal that follows it minutes later."""
+    return Scenario(
+        name="server_load",
+        oscillator=OscillatorConfig(
+            walk_ppb_per_sqrt_s=0.1,
+            thermal=ThermalConfig(
+                weather_c=0.5, load=LoadConfig(busy_s=1200, idle_s=1800, irregularity=0.4), crystal_s=600, ppm_per_c=0.1
+            ),
+        ),
+        servers=tuple(_server(5, 5, 200, dispersion_ms=1) for _ in range(4)),
+    )
+
+
 def asymmetric() -> Scenario:
     """Most paths take 10 ms out and 18 ms back: 4 ms of error that only the hard interval covers."""
     near, far = _server(10, 18, 200, dispersion_ms=0.5), _server(12, 12, 200, dispersion_ms=0.5)
@@ -150,7 +178,8 @@ def falsetickers() -> Scenario:
 
 
 PRESETS: dict[str, Callable[[], Scenario]] = {
-    make.__name__: make for make in (demo, lan, internet, thermal, asymmetric, lossy, falsetickers)
+    make.__name__: make
+    for make in (demo, lan, internet, thermal, thermal_cycle, server_load, asymmetric, lossy, falsetickers)
 }
 
 

@@ -72,6 +72,43 @@ class WarmUpConfig(Part, frozen=True):
     time_constant_s: Positive
 
 
+class LoadConfig(Part, frozen=True):
+    """A processor that is busy and idle in turn, for irregular times."""
+
+    # Mean length of a busy and of an idle spell.
+    busy_s: Positive
+    idle_s: Positive
+    # Standard deviation of a spell's length, as a share of the mean. Spells are never shorter than a tenth of it.
+    irregularity: Share = 0.3
+    # Load in an idle spell; in a busy one it is drawn between `busy_least` and 1.
+    idle: Share = 0.05
+    busy_least: Share = 0.5
+
+
+class ThermalConfig(Part, frozen=True):
+    """What heats the crystal: the room, and the processor beside it, each with its lag.
+
+    The sensor shows the processor: room + heat_c x load, late by `processor_s`. The crystal feels
+    room + crystal_share x heat_c x load, late by `crystal_s` more, and its rate follows its temperature.
+    """
+
+    # The room: mean, a cycle with wandering weather, both in degrees Celsius; weather has a memory of a quarter cycle.
+    room_c: Annotated[float, Meta(ge=-40, le=85)] = 22.0
+    cycle_c: NotNegative = 0.0
+    cycle_s: Positive = 86_400.0
+    weather_c: NotNegative = 0.0
+    load: LoadConfig | None = None
+    # What full load adds to the processor's temperature, and its time constant.
+    heat_c: NotNegative = 30.0
+    processor_s: Positive = 20.0
+    # How much of that the crystal feels, and its time constant.
+    crystal_share: Share = 0.3
+    crystal_s: Positive = 300.0
+    # Rate per degree from 22 degrees C on, and its bend.
+    ppm_per_c: Annotated[float, Meta(ge=-10, le=10)] = 0.05
+    ppm_per_c2: Annotated[float, Meta(ge=-1, le=1)] = 0.0
+
+
 class StepConfig(Part, frozen=True):
     """A sudden change of the oscillator against true time, `at_s` after the start."""
 
@@ -92,6 +129,7 @@ class OscillatorConfig(Part, frozen=True):
     # Random-walk FM: standard deviation of the rate's change, ppb per square root of a second.
     walk_ppb_per_sqrt_s: Annotated[float, Meta(ge=0, le=10_000)] = 0.0
     warm_up: WarmUpConfig | None = None
+    thermal: ThermalConfig | None = None
     steps: tuple[StepConfig, ...] = ()
 
 

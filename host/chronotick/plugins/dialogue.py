@@ -73,14 +73,20 @@ class Dialogue:
         return self._around.send(self.identity, message) if self.identity else Sent.NO_ROUTE
 
     async def forecast(self, ask: Ask, deadline_mono_ns: int, state: State, detail: str) -> Answer | Refusal:
-        """Ask. Refuses at once whatever can not be answered, and at the deadline what was not."""
+        """Ask. Refuses at once whatever can not be answered, and at the deadline what was not.
+
+        A model that takes no covariates is asked without them.
+        """
         began_ns = time.monotonic_ns()
+        takes_covariates = self.capabilities is not None and self.capabilities.covariates
         request = ForecastRequest(
             id=self._around.next_id(),
             deadline_ns=deadline_mono_ns,
             series=Series(t0_ns=ask.t0_ns, step_ns=ask.step_ns, values=ask.values, mask=ask.mask),
             horizon=ask.horizon,
             levels=ask.levels,
+            covariates=ask.covariates if takes_covariates else None,
+            future=ask.future if takes_covariates else None,
         )
         if state is not State.READY or self.capabilities is None:
             return self._refuse(Code.NOT_READY, f"{self._name} is {state}" + (f": {detail}" if detail else "") + ".")

@@ -30,6 +30,14 @@ class Ask(Protocol):
         """bool, shape (k, n), False in gaps; None where there are none."""
 
     @property
+    def covariates(self) -> NDArray[np.float64] | None:
+        """float64, shape (k, c, n): on the same grid, NaN in gaps, for a model that takes them; None for none."""
+
+    @property
+    def future(self) -> NDArray[np.float64] | None:
+        """float64, shape (k, c, horizon): their known future; None where it is not known."""
+
+    @property
     def horizon(self) -> int:
         """Points asked for."""
 

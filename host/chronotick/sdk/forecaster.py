@@ -39,7 +39,8 @@ class Batch(Struct, frozen=True, kw_only=True, eq=False):
         horizon: points to forecast.
         levels: quantile levels wanted, strictly ascending, all of them in the capabilities.
         t0_ns: instant of the first point; step_ns: of the grid.
-        covariates: float64, shape (k, c, n), or None; future: float64, shape (k, c, horizon), or None.
+        covariates: float64, shape (k, c, n), or None; future: float64, shape (k, c, horizon), or None. In units of
+            their own, such as degrees; NaN where there is a gap, and one may be all gap. The host knows no future.
         seed: as in `Params`.
         deadline_mono_ns: CLOCK_MONOTONIC of this machine after which nobody waits for the answer.
         cancelled: True once the answer is not wanted any more; a model that computes in steps asks between them and

@@ -187,7 +187,7 @@ class ForecastRequest(Message, frozen=True, tag="forecast"):
 
     Attributes:
         deadline_ns: refused when it arrives later; given up when not answered by then.
-        covariates: float64, shape (k, c, n): past of c covariates on the series' grid.
+        covariates: float64, shape (k, c, n): past of c covariates on the series' grid, in own units; NaN is a gap.
         future: float64, shape (k, c, horizon): their known future.
         horizon: points asked for.
         levels: quantile levels asked for, ascending in (0, 1).

@@ -144,6 +144,8 @@ def _check_window(request: ForecastRequest) -> None:
     past, future = request.covariates, request.future
     if past is not None and (past.dtype != np.float64 or past.ndim != 3 or (past.shape[0], past.shape[2]) != (k, n)):
         raise ProtocolError(Code.BAD_WINDOW, f"Covariates are {past.shape}, expected float64 ({k}, c, {n}).")
+    if any(one is not None and np.isinf(one).any() for one in (past, future)):
+        raise ProtocolError(Code.BAD_WINDOW, "Covariates are infinite; a gap is NaN.")
     if future is not None:
         shape = None if past is None else (k, past.shape[1], request.horizon)
         if future.dtype != np.float64 or future.shape != shape:
