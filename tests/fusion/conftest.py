@@ -68,6 +68,27 @@ def make_forecast(
     )
 
 
+class OwnLine(msgspec.Struct, frozen=True):
+    """A candidate that filters the fixes by itself: its line is apart from the floor's already at the state."""
+
+    offset_s: float
+    slope: float = 0.0
+    trusted: bool = False
+    model: str = "own"
+    role: str = "fit"
+    epoch: int = 1
+    origin_raw_ns: int = RAW0_NS
+    end_raw_ns: int = RAW0_NS + 10**15
+    span_s: float = 1e6
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}/{self.role}"
+
+    def correction_s(self, state: ClockState, raw_ns: int) -> float:
+        return self.offset_s + self.slope * (raw_ns - self.origin_raw_ns) / S
+
+
 class Oscillator(msgspec.Struct, frozen=True, eq=False):
     """Truth on a fine grid: rate, and theta as its exact integral between the points.
 
@@ -305,3 +326,8 @@ def simulate() -> Callable[..., Simulated]:
 @pytest.fixture(scope="session")
 def models() -> dict[str, Model]:
     return {"exact": exact, "oracle": oracle, "autoregression": autoregression, "trend": trend}
+
+
+@pytest.fixture(scope="session")
+def own_line() -> Callable[..., OwnLine]:
+    return OwnLine

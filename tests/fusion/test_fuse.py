@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chronotick.clock.tuning import Tuning
 from chronotick.config.schema import FusionConfig
 from chronotick.fusion import ForecastCurve, Gate
-from chronotick.fusion.fuse import fuse
+from chronotick.fusion.fuse import fuse, mix
 from chronotick.fusion.interval import IntervalModel
 
 S = 10**9
@@ -20,22 +20,22 @@ LADDER = (64.0, 256.0, 1024.0, 4096.0)
 CLIP = 3.0
 
 
-def gate_with(name: str = "chronos/test", share: float = 0.3) -> Gate:
-    """A gate in which one candidate is open at all rungs."""
+def gate_with(*names: str, share: float = 0.3) -> Gate:
+    """A gate in which these candidates are open at all rungs."""
     gate = Gate(LADDER, Tuning(), FusionConfig())
     floor = 1e-5 * np.random.default_rng(1).standard_normal(200)
     for rung, horizon_s in enumerate(LADDER):
         for i, error in enumerate(floor):
             origin = RAW0_NS + round(i * horizon_s * S)
-            errors = {name: share * float(error)}
+            errors = {name: share * float(error) for name in names}
             gate.score(rung, origin, float(error), errors, variance_s2=0.0, noise_s=0.0, now_raw_ns=origin)
-        assert gate.is_open(name, rung)
+        assert all(gate.is_open(name, rung) for name in names)
     return gate
 
 
 @pytest.fixture(scope="module")
 def open_gate() -> Gate:
-    return gate_with()
+    return gate_with("chronos/test", "own/fit")
 
 
 @given(
@@ -120,10 +120,44 @@ def test_a_line_needs_a_length(state: Callable) -> None:
         fuse(now, [], Gate(LADDER, Tuning(), FusionConfig()), IntervalModel(LADDER), now.raw_ns, now.raw_ns, CLIP)
 
 
-def test_before_the_state_the_answer_is_the_floor_s(state: Callable, forecast: Callable, open_gate: Gate) -> None:
-    """Asked about an instant just before the last fix, candidates have nothing to say."""
+def test_before_the_state_what_was_said_at_it_holds(state: Callable, forecast: Callable, open_gate: Gate) -> None:
+    """Asked about an instant just before the last fix, forecasts have nothing to say."""
     now = msgspec.structs.replace(state(), raw_ns=RAW0_NS + 100 * S)
     curve = ForecastCurve(forecast(np.full(65, 1e-7)))
     fused = fuse(now, [curve], open_gate, IntervalModel(LADDER), RAW0_NS, RAW0_NS + S, CLIP)
     assert fused.theta_ns == now.theta_at_ns(RAW0_NS)
-    assert fused.weights == (("floor", 1.0),)
+
+
+@given(st.floats(-2e-5, 2e-5), st.floats(-1e-8, 1e-8))
+def test_who_filters_by_itself_is_heard_at_the_fix_and_continuously_after_it(
+    state: Callable, own_line: Callable, open_gate: Gate, offset_s: float, slope: float
+) -> None:
+    """Its correction at the state counts with the first rung's weight, holds before it, and moves on without a jump."""
+    now = state()
+    own = own_line(offset_s, slope)
+    weight = open_gate.weights(0.0, [own], now.raw_ns)[own.name]
+    assert weight > 0.9
+    intervals = IntervalModel(LADDER)
+    before, at, after = (
+        fuse(now, [own], open_gate, intervals, raw, raw + S, CLIP)
+        for raw in (now.raw_ns - S, now.raw_ns, now.raw_ns + 10**6)
+    )
+    assert (at.theta_ns - at.floor_theta_ns) / S == pytest.approx(weight * offset_s, abs=1e-9)
+    assert before.theta_ns - before.floor_theta_ns == at.theta_ns - at.floor_theta_ns
+    assert abs(after.theta_ns - at.theta_ns) <= 1
+    assert sum(dict(at.weights).values()) == pytest.approx(1.0)
+
+
+def test_the_fused_calibration_counts_at_the_fix_only_for_who_has_left_the_floor_there(
+    state: Callable, forecast: Callable, own_line: Callable, open_gate: Gate
+) -> None:
+    """A forecast's error at the fix is the floor's, and so is its interval; a filter's own is its own."""
+    now = state()
+    at = {}
+    for one in (ForecastCurve(forecast(np.full(65, 1e-9))), own_line(1e-6)):
+        at[one.model] = [
+            mix(now, [one], open_gate, now.raw_ns + round(h * S), CLIP).departed for h in (0.0, 32.0, 64.0)
+        ]
+    assert at["chronos"][0] == 0.0
+    assert at["chronos"][1] == pytest.approx(0.5 * at["chronos"][2])
+    assert at["own"][0] == at["own"][1] == at["own"][2] > 0.9

@@ -181,12 +181,12 @@ def test_bad_answers_halve_the_weight_and_the_third_closes(opened: Gate, curve: 
     assert opened.weights(64.0, [curve()], RAW0_NS) == {"floor": 1.0}
 
 
-def test_a_good_answer_ends_a_row_of_bad_ones(opened: Gate) -> None:
+def test_a_good_answer_ends_a_row_of_bad_ones(opened: Gate, curve: Callable) -> None:
     """Two, a good one, and two more do not close."""
     for _ in range(2):
         opened.penalise("m/test", RAW0_NS)
         opened.penalise("m/test", RAW0_NS)
-        opened.forgive("m/test")
+        opened.admit(curve())
     assert opened.is_open("m/test", 0)
 
 
@@ -222,6 +222,59 @@ def test_who_was_shut_stays_so_until_its_latest_forecasts_are_scored(opened: Gat
     states = feed(opened, floor, 0.5 * floor, start_s=start_s)
     assert not any(states[:10])
     assert states[-1]
+
+
+def test_a_rule_s_curve_takes_the_floor_s_place_without_evidence(own_line: Callable) -> None:
+    """Its weight is the floor's from the first moment, and the explanation says that a rule stands behind it."""
+    gate = make_gate()
+    rule = own_line(1e-6, trusted=True)
+    gate.admit(rule)
+    assert gate.weights(300.0, [rule], RAW0_NS) == {"floor": 0.0, rule.name: 1.0}
+    reasons = [one.reason for one in gate.explain([rule], RAW0_NS)]
+    assert len(reasons) == len(LADDER)
+    assert all("rule has decided" in one for one in reasons)
+    assert gate.explain([], RAW0_NS) == ()
+
+
+def test_others_compete_with_a_rule_s_curve_by_its_own_record(own_line: Callable, curve: Callable) -> None:
+    """A candidate that beats the floor, but not the rule, has little to say beside it."""
+    gate = make_gate()
+    rule = own_line(1e-6, trusted=True)
+    gate.admit(rule)
+    floor = 1e-5 * np.random.default_rng(1).standard_normal(60)
+    feed(gate, floor, 0.3 * floor, name=rule.name)
+    feed(gate, floor, 0.7 * floor)
+    weights = gate.weights(64.0, [rule, curve()], RAW0_NS)
+    assert weights["floor"] == 0.0
+    assert weights[rule.name] > 0.99
+    feed(gate, floor, 0.03 * floor, name="best/test")
+    assert gate.weights(64.0, [rule, curve("best")], RAW0_NS)["best/test"] > 0.4
+
+
+def test_a_rule_that_the_floor_has_proved_wrong_loses_its_place(own_line: Callable) -> None:
+    """Where the record shows the floor better, with as much certainty as opening asks for, the floor speaks."""
+    gate = make_gate()
+    rule = own_line(1e-6, trusted=True)
+    gate.admit(rule)
+    floor = 1e-5 * np.random.default_rng(1).standard_normal(60)
+    feed(gate, floor, 1.5 * floor, name=rule.name)
+    assert gate.weights(64.0, [rule], RAW0_NS) == {"floor": 1.0}
+    assert gate.weights(256.0, [rule], RAW0_NS)[rule.name] == 1.0
+    assert "the floor's loss is smaller" in gate.explain([rule], RAW0_NS)[0].reason
+
+
+def test_fixes_and_bad_answers_shut_a_rule_too(own_line: Callable) -> None:
+    """It is trusted, not believed against what is seen: strikes and the watch cost it its place."""
+    rule = own_line(1e-6, trusted=True)
+    for way in ("strikes", "fixes"):
+        gate = make_gate()
+        gate.admit(rule)
+        for _ in range(3):
+            if way == "strikes":
+                gate.penalise(rule.name, RAW0_NS)
+            else:
+                gate.watch(0, rule.name, 100.0, RAW0_NS)
+        assert gate.weights(64.0, [rule], RAW0_NS) == {"floor": 1.0}
 
 
 def test_memory_is_bounded(opened: Gate) -> None:

@@ -82,16 +82,6 @@ def test_what_models_have_shown_does_not_narrow_the_floor() -> None:
     assert model.multiplier(H, 0.0) > model.multiplier(H, 0.5) > model.multiplier(H, 1.0)
 
 
-def test_at_the_last_fix_fused_and_floor_are_one() -> None:
-    """Below the first rung the fused calibration counts as far as the horizon has left the fix."""
-    rng = np.random.default_rng(6)
-    model = IntervalModel([H])
-    floor = rng.standard_normal(600)
-    learn(model, floor, fused=0.1 * floor)
-    assert model.multiplier(0.0, 1.0) == model.multiplier(0.0, 0.0)
-    assert model.shrink(0.0, 1.0) == 1.0
-
-
 def test_sigma_narrows_with_evidence_never_widens_and_never_without_weight() -> None:
     """Shrinking needs independent scores, stops above what they show, and is exactly 1 for the floor alone."""
     model = IntervalModel([H], IntervalRules())

@@ -10,10 +10,11 @@ from chronotick.units import NS_PER_S
 
 
 class Candidate(Protocol):
-    """Anything that can say how theta leaves the floor's line: a model's forecast, later perhaps a fitted cycle.
+    """Anything that can say how theta leaves the floor's line: a model's forecast, a fitted cycle, a rule.
 
     `name` is its own in the gate ("chronos/one_hour"), `model` the name that is published. `span_s` is the history
-    that it was made from, `end_raw_ns` the end of what it says.
+    that it was made from, `end_raw_ns` the end of what it says. `trusted`: a rule has decided that the floor's line is
+    wrong here, so the curve takes the floor's share of the weight where it stands (see `Gate.weights`).
     """
 
     @property
@@ -37,8 +38,15 @@ class Candidate(Protocol):
     @property
     def span_s(self) -> float: ...
 
+    @property
+    def trusted(self) -> bool: ...
+
     def correction_s(self, state: ClockState, raw_ns: int) -> float:
-        """Candidate's theta minus the floor's line at `raw_ns` >= `state.raw_ns`, s; 0 at the state itself."""
+        """Candidate's theta minus the floor's line at `raw_ns` >= `state.raw_ns`, s; continuous in `raw_ns`.
+
+        At the state itself it is 0 for whoever only forecasts, and not for whoever filters the fixes by itself.
+        `state` may be a later one than that at the origin.
+        """
         ...
 
 
@@ -54,6 +62,7 @@ class ForecastCurve:
         self.origin_raw_ns: int = forecast.origin_raw_ns
         self.end_raw_ns: int = forecast.end_raw_ns
         self.span_s: float = forecast.span_s
+        self.trusted: bool = False
         self._step_s = forecast.step_ns / NS_PER_S
         self._rate: list[float] = forecast.rate.tolist()
         steps = (forecast.rate[1:] + forecast.rate[:-1]) * (0.5 * self._step_s)

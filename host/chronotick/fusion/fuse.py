@@ -19,32 +19,42 @@ class Mix(msgspec.Struct, frozen=True):
         correction_s: fused theta minus the floor's line, s; exactly 0 without candidates of weight.
         weights: (candidate, weight), floor first.
         share: weight of all candidates together, 0..1.
+        departed: that share, as far as the answer's error is no longer the floor's: at the last fix whoever only
+            forecasts still says what the floor says.
     """
 
     correction_s: float
     weights: tuple[tuple[str, float], ...]
     share: float
+    departed: float
 
 
-ALONE = Mix(correction_s=0.0, weights=((FLOOR, 1.0),), share=0.0)
+ALONE = Mix(correction_s=0.0, weights=((FLOOR, 1.0),), share=0.0, departed=0.0)
 
 
 def mix(state: ClockState, candidates: Sequence[Candidate], gate: Gate, raw_ns: int, clip_sigma: float) -> Mix:
-    """Weigh the candidates at `raw_ns`; each is kept within `clip_sigma` of the floor's sigma first."""
-    h_s = state.ahead_s(raw_ns)
-    if h_s <= 0 or not candidates:
+    """Weigh the candidates at `raw_ns`; each is kept within `clip_sigma` of the floor's sigma first.
+
+    Below the first rung its weights hold, down to the state itself; before the state what is said at the state holds.
+    """
+    if not candidates:
         return ALONE
+    h_s = max(state.ahead_s(raw_ns), 0.0)
+    at_ns = max(raw_ns, state.raw_ns)
     weights = gate.weights(h_s, candidates, state.raw_ns)
-    share = sum(weight for name, weight in weights.items() if name != FLOOR)
-    if share <= 0.0:
+    heard = [one for one in candidates if weights.get(one.name, 0.0) > 0.0]
+    if not heard:
         return ALONE
-    sigma_s = state.sigma_s(raw_ns)
-    correction_s = sum(
-        weights[one.name] * clipped_s(one.correction_s(state, raw_ns), sigma_s, clip_sigma)
-        for one in candidates
-        if weights.get(one.name, 0.0) > 0.0
-    )
-    return Mix(correction_s=correction_s, weights=_by_model(weights, candidates), share=min(share, 1.0))
+    sigma_s = state.sigma_s(at_ns)
+    correction_s = departed = 0.0
+    gone = min(h_s / gate.horizons[0], 1.0)
+    for one in heard:
+        weight = weights[one.name]
+        correction_s += weight * clipped_s(one.correction_s(state, at_ns), sigma_s, clip_sigma)
+        apart = gone >= 1.0 or one.correction_s(state, state.raw_ns) != 0.0
+        departed += weight * (1.0 if apart else gone)
+    share = sum(weights[one.name] for one in heard)
+    return Mix(correction_s, _by_model(weights, candidates), min(share, 1.0), min(departed, 1.0))
 
 
 def fuse(
@@ -69,8 +79,8 @@ def fuse(
     then = mix(state, candidates, gate, until_raw_ns, clip_sigma)
     h_now, h_then = max(state.ahead_s(raw_ns), 0.0), max(state.ahead_s(until_raw_ns), 0.0)
     floor_sigma_s = state.sigma_s(raw_ns)
-    sigma_s = floor_sigma_s * intervals.shrink(h_now, now.share)
-    sigma_then_s = state.sigma_s(until_raw_ns) * intervals.shrink(h_then, then.share)
+    sigma_s = floor_sigma_s * intervals.shrink(h_now, now.departed)
+    sigma_then_s = state.sigma_s(until_raw_ns) * intervals.shrink(h_then, then.departed)
     floor_theta_ns = state.theta_at_ns(raw_ns)
     bend = (then.correction_s - now.correction_s) / length_s
     return FusedForecast(
@@ -81,8 +91,8 @@ def fuse(
         sigma_growth=max(sigma_then_s - sigma_s, 0.0) / length_s,
         floor_theta_ns=floor_theta_ns,
         floor_sigma_s=floor_sigma_s,
-        half_width_95_s=floor_sigma_s * intervals.multiplier(h_now, now.share),
-        weights=then.weights if now is ALONE else now.weights,
+        half_width_95_s=floor_sigma_s * intervals.multiplier(h_now, now.departed),
+        weights=now.weights,
         horizon_s=state.ahead_s(raw_ns),
         until_raw_ns=until_raw_ns,
     )

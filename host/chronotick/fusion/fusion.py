@@ -17,7 +17,7 @@ from chronotick.fusion.candidate import Candidate, ForecastCurve, clipped_s
 from chronotick.fusion.fuse import fuse, mix
 from chronotick.fusion.gate import Explanation, Gate
 from chronotick.fusion.interval import IntervalModel, Multipliers
-from chronotick.fusion.ladder import horizons_s
+from chronotick.fusion.ladder import horizons_s, place
 from chronotick.fusion.rules import GateRules, IntervalRules
 from chronotick.fusion.target import future_target, ready_raw_ns
 from chronotick.fusion.types import FusedForecast
@@ -103,7 +103,7 @@ class Fusion:
         advanced = self.state is None or state.raw_ns > self.state.raw_ns
         self.state = state
         for curve in curves:
-            self.on_candidate(curve)
+            self._take(curve)
         if advanced and len(self._history):
             self._score_due(state)
             self._remember(state)
@@ -122,19 +122,24 @@ class Fusion:
         return self.on_candidate(ForecastCurve(forecast))
 
     def on_candidate(self, candidate: Candidate) -> bool:
-        """Take in a curve of any kind, in place of the one before it of the same model and role."""
-        state = self.state
-        if state is None or candidate.epoch != state.epoch or candidate.end_raw_ns <= state.raw_ns:
+        """Take in a forecast's curve, in place of the one before it of the same model and role; counted."""
+        if not self._take(candidate):
             self._refused += 1
-            return False
-        if self.gate.absurd(candidate, state):
-            self._refused += 1
-            self.gate.penalise(candidate.name, state.raw_ns)
             return False
         self._made += 1
-        self.gate.forgive(candidate.name)
-        self.cache.put(candidate)
         self._unused.add(candidate.name)
+        return True
+
+    def _take(self, candidate: Candidate) -> bool:
+        """Take in a curve of any kind, unless its epoch or its span is over, or it is absurd."""
+        state = self.state
+        if state is None or candidate.epoch != state.epoch or candidate.end_raw_ns <= state.raw_ns:
+            return False
+        if self.gate.absurd(candidate, state):
+            self.gate.penalise(candidate.name, state.raw_ns)
+            return False
+        self.gate.admit(candidate)
+        self.cache.put(candidate)
         return True
 
     def on_bad(self, refusal: Refusal) -> None:
@@ -192,7 +197,9 @@ class Fusion:
             one.name: clipped_s(one.correction_s(state, fix.raw_ns), sigma_s, self._config.clip_sigma)
             for one in self._live(state)
         }
-        self._compare(0, fix, state, sigma_s, said)
+        lower, upper, _ = place(self.horizons, state.ahead_s(fix.raw_ns))
+        for rung in {lower, upper}:
+            self._compare(rung, fix, state, sigma_s, said)
         for rung, young in enumerate(self._young):
             while young and young[0].target_raw_ns <= fix.raw_ns:
                 origin = young.popleft()

@@ -73,6 +73,7 @@ class Gate:
         self._rules = rules or GateRules()
         self._evidence: dict[str, list[Evidence]] = {}
         self._strikes: dict[str, int] = {}
+        self._trusted: set[str] = set()
         self._watch: dict[str, list[float]] = {}
         self._square: list[float] = [0.0] * len(self.horizons)
         self._count: list[int] = [0] * len(self.horizons)
@@ -137,10 +138,10 @@ class Gate:
     def watch(self, rung: int, name: str, nats: float, now_raw_ns: int) -> None:
         """One fix spoke against a candidate by `nats` (for it: negative): the floor's log likelihood minus its own.
 
-        Only where it is open: a rung at which it never earned a say tells nothing new. When the sum is too much the
+        Only where it may speak: a rung at which it never earned a say tells nothing new. When the sum is too much the
         candidate is shut at all rungs: it is no longer what earned its say.
         """
-        if not self.is_open(name, rung):
+        if not (self.is_open(name, rung) or (name in self._trusted and not self._distrusted(name, rung))):
             return
         sums = self._watch.setdefault(name, [0.0] * len(self.horizons))
         added = min(max(nats, -self._rules.watch_clip), self._rules.watch_clip)
@@ -154,12 +155,17 @@ class Gate:
         if self._strikes[name] >= self._rules.strikes:
             self._shut(name, now_raw_ns)
 
-    def forgive(self, name: str) -> None:
-        """A good answer ends a row of bad ones."""
-        self._strikes.pop(name, None)
+    def admit(self, candidate: Candidate) -> None:
+        """A good answer has come: it ends a row of bad ones, and says whether a rule stands behind it."""
+        self._strikes.pop(candidate.name, None)
+        (self._trusted.add if candidate.trusted else self._trusted.discard)(candidate.name)
 
     def weights(self, h_s: float, candidates: Sequence[Candidate], origin_raw_ns: int) -> dict[str, float]:
-        """Weights `h_s` seconds ahead of the origin, floor included, summing to 1; who has none is left out."""
+        """Weights `h_s` seconds ahead of the origin, floor included, summing to 1; who has none is left out.
+
+        Where a trusted candidate stands and the floor has not proved better, it takes the floor's place: the floor's
+        weight is then 0, and the others compete with it.
+        """
         lower, upper, share = place(self.horizons, h_s)
         below = self._at_rung(lower, candidates, origin_raw_ns)
         if share == 0.0 or upper == lower:
@@ -169,11 +175,12 @@ class Gate:
         return {name: (1 - share) * below.get(name, 0.0) + share * above.get(name, 0.0) for name in names}
 
     def explain(self, candidates: Sequence[Candidate], origin_raw_ns: int) -> tuple[Explanation, ...]:
-        """Every candidate ever judged, at every rung, with the weight that those of `candidates` have now."""
+        """Every candidate judged or speaking, at every rung, with the weight that those of `candidates` have now."""
         weights = [self._at_rung(rung, candidates, origin_raw_ns) for rung in range(len(self.horizons))]
+        unjudged = {one.name: self._blank() for one in candidates if one.name not in self._evidence}
         return tuple(
             self._explanation(name, rung, evidence, weights[rung].get(name, 0.0))
-            for name, rungs in self._evidence.items()
+            for name, rungs in (self._evidence | unjudged).items()
             for rung, evidence in enumerate(rungs)
         )
 
@@ -187,8 +194,12 @@ class Gate:
                 oldest = next(iter(self._evidence))
                 for table in (self._evidence, self._strikes, self._watch):
                     table.pop(oldest, None)
-            self._evidence[name] = [Evidence(self._half_life_s(h)) for h in self.horizons]
+                self._trusted.discard(oldest)
+            self._evidence[name] = self._blank()
         return self._evidence[name]
+
+    def _blank(self) -> list[Evidence]:
+        return [Evidence(self._half_life_s(h)) for h in self.horizons]
 
     def _half_life_s(self, horizon_s: float) -> float:
         return max(self._tuning.half_life_s, self._rules.half_lives * horizon_s)
@@ -225,22 +236,46 @@ class Gate:
     def _at_rung(self, rung: int, candidates: Sequence[Candidate], origin_raw_ns: int) -> dict[str, float]:
         raw = {FLOOR: 1.0}
         for one in candidates:
-            if self.is_open(one.name, rung) and self.stands(one, rung, origin_raw_ns):
-                ratio = self._evidence[one.name][rung].ratio(self._rules.max_ratio)
-                raw[one.name] = ratio**self._rules.power * 0.5 ** self._strikes.get(one.name, 0)
+            if not self.stands(one, rung, origin_raw_ns):
+                continue
+            loudness = 0.5 ** self._strikes.get(one.name, 0)
+            if one.trusted and not self._distrusted(one.name, rung):
+                raw[FLOOR] = min(raw[FLOOR], 1.0 - loudness)
+                raw[one.name] = max(self._power(one.name, rung), 1.0) * loudness
+            elif self.is_open(one.name, rung):
+                raw[one.name] = self._power(one.name, rung) * loudness
         total = sum(raw.values())
         return {name: weight / total for name, weight in raw.items()}
+
+    def _power(self, name: str, rung: int) -> float:
+        if name not in self._evidence:
+            return 1.0
+        return self._evidence[name][rung].ratio(self._rules.max_ratio) ** self._rules.power
+
+    def _distrusted(self, name: str, rung: int) -> bool:
+        """Whether a rule's curve was shut, or the floor has proved as much better than it as opening would ask for."""
+        if name not in self._evidence:
+            return False
+        evidence = self._evidence[name][rung]
+        if evidence.shut_until_raw_ns is not None:
+            return True
+        return evidence.gain < -self._config.open_gain and evidence.t(self.horizons[rung]) < -self._needed_t(rung)
 
     def _explanation(self, name: str, rung: int, evidence: Evidence, weight: float) -> Explanation:
         horizon_s = self.horizons[rung]
         n_eff, gain, t = evidence.spans(horizon_s), evidence.gain, evidence.t(horizon_s)
         needed_t, asked = self._needed_t(rung), self._config.open_gain
-        if evidence.open and weight > 0:
+        if weight > 0 and name in self._trusted:
+            saved = f"saves {gain:.0%} of the floor's loss so far" if evidence.scores > 0 else "has no score yet"
+            reason = f"A rule has decided for it: it stands in the floor's place with {weight:.0%} of the weight; it {saved}."
+        elif evidence.open and weight > 0:
             reason = f"It saves {gain:.0%} of the floor's loss (t = {t:.1f}), so it has {weight:.0%} of the weight."
         elif evidence.open:
             reason = f"It saves {gain:.0%} of the floor's loss, but no forecast of it reaches this far now."
         elif evidence.shut_until_raw_ns is not None:
             reason = "It was shut for bad answers or for missing the latest fixes, until those are scored."
+        elif name in self._trusted and self._distrusted(name, rung):
+            reason = f"A rule has decided for it, but the floor's loss is smaller: it saves {gain:.0%} (t = {t:.1f})."
         elif evidence.scores <= self._rules.min_scores or n_eff <= self._rules.min_spans:
             reason = f"Too few forecasts have been scored: {n_eff:.1f} independent ones."
         elif gain <= asked:

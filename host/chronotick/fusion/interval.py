@@ -128,24 +128,21 @@ class IntervalModel:
             self._fused[rung].add(origin_raw_ns, fused_error_s, sigma_s, variance_s2, issued.fused)
 
     def multiplier(self, h_s: float, share: float) -> float:
-        """Half width of the 95 % interval in sigma of the floor, where candidates have `share` of the weight, 0..1."""
+        """Half width of the 95 % interval in sigma of the floor, where candidates have `share` of the weight, 0..1.
+
+        `share` counts as far as the answer has left the floor's (`Mix.departed`).
+        """
         floor = self._between(h_s, [track.multiplier for track in self._floor])
-        share *= self._departed(h_s)
         if share <= 0.0:
             return floor
         return (1.0 - share) * floor + share * self._between(h_s, [track.multiplier for track in self._fused])
 
     def shrink(self, h_s: float, share: float) -> float:
-        """What the floor's sigma is multiplied by, <= 1: exactly 1 where candidates have no weight."""
-        share *= self._departed(h_s)
+        """What the floor's sigma is multiplied by, <= 1: exactly 1 where candidates have no weight (as above)."""
         if share <= 0.0:
             return 1.0
         narrowed = self._between(h_s, [track.shrink for track in self._fused])
         return math.sqrt((1.0 - share) + share * narrowed * narrowed)
-
-    def _departed(self, h_s: float) -> float:
-        """How far the fused answer has left the floor's, 0..1: at the last fix they are one, and so is their error."""
-        return min(h_s / self._horizons[0], 1.0)
 
     def _between(self, h_s: float, values: Sequence[float]) -> float:
         lower, upper, share = place(self._horizons, h_s)
