@@ -250,7 +250,7 @@ class Gate:
     def _power(self, name: str, rung: int) -> float:
         if name not in self._evidence:
             return 1.0
-        return self._evidence[name][rung].ratio(self._rules.max_ratio) ** self._rules.power
+        return math.pow(self._evidence[name][rung].ratio(self._rules.max_ratio), self._rules.power)
 
     def _distrusted(self, name: str, rung: int) -> bool:
         """Whether a rule's curve was shut, or the floor has proved as much better than it as opening would ask for."""
@@ -267,7 +267,7 @@ class Gate:
         needed_t, asked = self._needed_t(rung), self._config.open_gain
         if weight > 0 and name in self._trusted:
             saved = f"saves {gain:.0%} of the floor's loss so far" if evidence.scores > 0 else "has no score yet"
-            reason = f"A rule has decided for it: it stands in the floor's place with {weight:.0%} of the weight; it {saved}."
+            reason = f"A rule has decided for it, in the floor's place: {weight:.0%} of the weight. It {saved}."
         elif evidence.open and weight > 0:
             reason = f"It saves {gain:.0%} of the floor's loss (t = {t:.1f}), so it has {weight:.0%} of the weight."
         elif evidence.open:
