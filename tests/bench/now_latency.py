@@ -22,7 +22,12 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from chronotick import Clock
+from chronotick.wire.levels import normal_widths
 from chronotick.wire.snapshot import FILE_BYTES, HEADER_BYTES, SLOT_BYTES
+
+# Half widths of 30 us at 95 %, and their growth.
+HALF, GROWTH = normal_widths(3e-5), normal_widths(2e-8)
+ALONE = (("floor", 1.0),)
 
 RAW = time.CLOCK_MONOTONIC_RAW
 # Half width of the hard interval of record n: WIDTH_NS + n % WIDTHS.
@@ -49,7 +54,7 @@ def publish(directory: Path, hertz: float) -> None:
         estimate = theta + (number % 7 - 3) * 300
         width = WIDTH_NS + (publisher.current.sequence + 1) % WIDTHS
         publisher.publish(
-            FusedForecast(raw, estimate, 2e-5, 1e-5, 1e-8, theta, 1e-5, 3e-5, (("floor", 1.0),), 0.0, raw + 10**12),
+            FusedForecast(raw, estimate, 2e-5, 1e-5, 1e-8, theta, 1e-5, HALF, GROWTH, ALONE, 0.0, raw + 10**12),
             HardBound(raw, theta - width, theta + width, 5e-5),
             status=Status.SYNCHRONISED,
             fix_raw_ns=raw,

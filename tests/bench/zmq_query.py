@@ -19,8 +19,13 @@ import msgpack
 import zmq
 
 from chronotick import Clock
+from chronotick.wire.levels import normal_widths
 from chronotick.wire.sockets import connect_dealer
 from chronotick.wire.version import MAGIC
+
+# Half widths of 30 us at 95 %, and their growth.
+HALF, GROWTH = normal_widths(3e-5), normal_widths(2e-8)
+ALONE = (("floor", 1.0),)
 
 
 def serve(directory: Path) -> None:
@@ -43,7 +48,7 @@ def serve(directory: Path) -> None:
         publisher = Publisher(fit.snapshot, PublishConfig(), 7)
         raw = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
         theta = time.time_ns() - raw
-        fused = FusedForecast(raw, theta, 2e-5, 1e-5, 1e-8, theta, 1e-5, 3e-5, (("floor", 1.0),), 0.0, raw + 10**12)
+        fused = FusedForecast(raw, theta, 2e-5, 1e-5, 1e-8, theta, 1e-5, HALF, GROWTH, ALONE, 0.0, raw + 10**12)
         publisher.publish(
             fused,
             HardBound(raw, theta - 10**7, theta + 10**7, 5e-5),

@@ -16,9 +16,13 @@ from chronotick.config.schema import PublishConfig
 from chronotick.fusion.types import FusedForecast, Status
 from chronotick.publish import HardBound, Publisher
 from chronotick.wire import boot, snapshot
+from chronotick.wire.levels import normal_widths
 from tests.system.conftest import Host
 
 from .conftest import Done
+
+# Half widths of 30 us at 95 %, and their growth.
+HALF, GROWTH = normal_widths(3e-5), normal_widths(2e-8)
 
 pytestmark = pytest.mark.network
 Run = Callable[..., Done]
@@ -42,7 +46,7 @@ def published(folder: Path, *, void_s: float = 1000.0) -> Path:
     publisher = Publisher(folder / "snapshot", PublishConfig(), 1)
     raw = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
     theta = 1_700_000_000 * S
-    fused = FusedForecast(raw, theta, 0.0, 1e-5, 1e-8, theta, 1e-5, 3e-5, (("floor", 1.0),), 0.0, raw + S)
+    fused = FusedForecast(raw, theta, 0.0, 1e-5, 1e-8, theta, 1e-5, HALF, GROWTH, (("floor", 1.0),), 0.0, raw + S)
     bound = HardBound(raw, theta - S, theta + S, 5e-5)
     publisher.publish(
         fused, bound, status=Status.SYNCHRONISED, fix_raw_ns=raw, void_raw_ns=raw + round(void_s * S), epoch=1

@@ -13,6 +13,7 @@ from chronotick.cli.live.spark import BARS, PLAIN_BARS, sparkline
 from chronotick.cli.live.view import horizons, line, lines
 from chronotick.cli.output import ESCAPE, visible
 from chronotick.client import Reading, Status
+from chronotick.wire.levels import normal_widths
 from chronotick.wire.snapshot import Record
 
 S = 1_000_000_000
@@ -28,7 +29,8 @@ def reading(status: Status = Status.SYNCHRONISED) -> Reading:
         slew_until_raw_ns=1000 * S,
         sigma_s=1e-5,
         sigma_growth=0.0,
-        half_width_95_s=2e-5,
+        half_widths_s=normal_widths(2e-5),
+        half_growths=normal_widths(0.0),
         earliest_theta_ns=THETA - 500_000,
         latest_theta_ns=THETA + 500_000,
         bound_growth=0.0,

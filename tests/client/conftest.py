@@ -16,6 +16,11 @@ from chronotick.publish import HardBound, Publication, Publisher
 from chronotick.serve import ClientVerbs, Outlook, Past, Server, Signer, Sources
 from chronotick.wire import host_key, runtime_dir
 from chronotick.wire.keys import ServerKeys
+from chronotick.wire.levels import normal_widths
+
+# Half widths of 30 us at 95 %, and their growth.
+HALF, GROWTH = normal_widths(3e-5), normal_widths(2e-8)
+BOTH = (("floor", 0.4), ("chronos", 0.6))
 
 S = 1_000_000_000
 THETA = 1_700_000_000 * S
@@ -46,7 +51,18 @@ class FakeHost:
     ) -> Publication:
         raw = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
         fused = FusedForecast(
-            raw, theta_ns, rate, 1e-5, 1e-8, theta_ns, 1e-5, 3e-5, (("floor", 0.4), ("chronos", 0.6)), 0.0, raw + S
+            raw,
+            theta_ns,
+            rate,
+            1e-5,
+            1e-8,
+            theta_ns,
+            1e-5,
+            HALF,
+            GROWTH,
+            BOTH,
+            0.0,
+            raw + S,
         )
         bound = HardBound(raw, theta_ns - width_ns, theta_ns + width_ns, 5e-5)
         void = raw + round(void_s * S)

@@ -15,6 +15,7 @@ from chronotick.client.elapsed import elapsed
 from chronotick.client.instant import instant_of
 from chronotick.serve import Outlook
 from chronotick.wire.boot import suspended_ns
+from chronotick.wire.levels import normal_widths
 from chronotick.wire.snapshot import Record
 
 S = 1_000_000_000
@@ -30,8 +31,8 @@ def raw_ns() -> int:
 def reading(raw: int = 1000 * S, *, rate: float = 0.0, theta: int = THETA) -> Reading:
     """A reading of a machine that booted a quarter of an hour ago."""
     line = Record(
-        raw, theta, rate, 0.0, raw, 1e-3, 1e-8, 2e-3, theta - S, theta + S, BOUND, raw + 4 * S,
-        raw + 10_000 * S, raw - S, 0, 1, 5, 9, 1, Status.SYNCHRONISED, ("floor",),
+        raw, theta, rate, 0.0, raw, 1e-3, 1e-8, normal_widths(2e-3), normal_widths(2e-8), theta - S, theta + S, BOUND,
+        raw + 4 * S, raw + 10_000 * S, raw - S, 0, 1, 5, 9, 1, Status.SYNCHRONISED, ("floor",),
     )  # fmt: skip
     return Reading((line.utc_ns(raw), raw, line))
 

@@ -1,6 +1,7 @@
 """A reading: frozen, without order, and with intervals that nest."""
 
 import json
+from math import ceil
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from chronotick import Clock, Reading, Status
 from chronotick.client import remote
+from chronotick.wire.levels import normal_widths
 from chronotick.wire.snapshot import Record
 
 S = 1_000_000_000
@@ -18,8 +20,8 @@ LEVELS = st.floats(0.001, 0.999999)
 def reading(sigma_s: float = 1e-5, half_s: float = 3e-5, hard_ns: int = 1_000_000, age_ns: int = 0) -> Reading:
     theta = 1_700_000_000 * S
     line = Record(
-        S, theta, 0.0, 0.0, S, sigma_s, 1e-8, half_s, theta - hard_ns, theta + hard_ns, 5e-5, 9 * S, 99 * S, S // 2, 0,
-        1, 1, 1, 1, Status.SYNCHRONISED, ("floor",),
+        S, theta, 0.0, 0.0, S, sigma_s, 1e-8, normal_widths(half_s), normal_widths(2e-8), theta - hard_ns,
+        theta + hard_ns, 5e-5, 9 * S, 99 * S, S // 2, 0, 1, 1, 1, 1, Status.SYNCHRONISED, ("floor",),
     )  # fmt: skip
     return Reading((line.utc_ns(S + age_ns), S + age_ns, line))
 
@@ -58,7 +60,19 @@ def test_the_95_interval_is_the_calibrated_one() -> None:
     made = reading()
     assert made.interval() == (made.utc_ns - 30_000, made.utc_ns + 30_000)
     assert made.half_width_95_ns == 30_000
-    assert made.interval(0.5)[1] - made.utc_ns == round(30_000 * 0.6744897501960817 / 1.959963984540054)
+    assert made.interval(0.5)[1] - made.utc_ns == ceil(30_000 * 0.6744897501960817 / 1.959963984540054)
+
+
+def test_levels_are_those_that_were_calibrated_and_grow_with_age() -> None:
+    """Each calibrated level has its own width, whatever the others; a level between lies between; all grow with age."""
+    widths, growths = (1e-5, 2e-5, 5e-5, 7e-5, 3e-4), (0.0, 0.0, 1e-6, 2e-6, 4e-6)
+    line = reading()[2]._replace(half_widths_s=widths, half_growths=growths)
+    fresh, older = (Reading((line.utc_ns(at), at, line)) for at in (S, 3 * S))
+    for level, half_s, growth in zip((0.5, 0.9, 0.95, 0.99, 0.999), widths, growths, strict=True):
+        assert fresh.interval(level)[1] - fresh.utc_ns == round(half_s * S)
+        assert older.interval(level)[1] - older.utc_ns == pytest.approx((half_s + 2 * growth) * S, abs=1)
+    assert 70_000 < fresh.interval(0.995)[1] - fresh.utc_ns < 300_000
+    assert fresh.half_widths_ns == tuple(round(one * S) for one in widths)
 
 
 def test_a_half_width_never_says_more_than_the_hard_interval() -> None:

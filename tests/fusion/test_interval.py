@@ -5,6 +5,7 @@ import pytest
 
 from chronotick.fusion.interval import IntervalModel
 from chronotick.fusion.rules import IntervalRules
+from chronotick.wire.levels import AT_95
 
 S = 10**9
 H = 64.0
@@ -18,7 +19,7 @@ def learn(
     covered = []
     for i, error in enumerate(errors):
         issued = model.issued(0)
-        covered.append(abs(error) <= issued.floor)
+        covered.append(abs(error) <= issued.floor[AT_95])
         model.score(
             0,
             round(i * spacing_s * S),

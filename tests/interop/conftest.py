@@ -20,6 +20,7 @@ from chronotick.lab.lab import Ready
 from chronotick.lab.presets import lan
 from chronotick.lab.truth import Truth
 from chronotick.wire import runtime_dir
+from chronotick.wire.levels import normal_widths
 from chronotick.wire.snapshot import Record, Status
 
 from ..system.conftest import Host, lab
@@ -45,7 +46,8 @@ def record() -> Record:
         slew_until_raw_ns=1000 * S,
         sigma_s=1e-5,
         sigma_growth=1e-8,
-        half_width_95_s=3e-5,
+        half_widths_s=normal_widths(3e-5),
+        half_growths=normal_widths(1.96 * 1e-8),
         earliest_theta_ns=1_700_000_000 * S - 1_000_000,
         latest_theta_ns=1_700_000_000 * S + 1_000_000,
         bound_growth=5e-5,

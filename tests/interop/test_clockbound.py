@@ -17,6 +17,7 @@ from chronotick.errors import RuntimeDirError
 from chronotick.interop.clockbound import ClockBoundWriter
 from chronotick.interop.system_bound import ClockStatus, Look, SystemBound, steering, system_bound
 from chronotick.lab.lab import Ready
+from chronotick.wire.levels import normal_widths
 from chronotick.wire.snapshot import Record
 
 from ..system.conftest import Host, until
@@ -87,8 +88,8 @@ def test_a_reader_never_loses_true_time(offset_ns: int, age_ns: int, rate: float
     """Wherever true UTC is in the published interval, and however a system clock is steered within the limit, it stays
     inside the reader's bounds."""
     record = Record(
-        1000 * S, 10**18, 0.0, 0.0, 0, 1e-5, 0.0, 1e-5, 10**18 - MS, 10**18 + MS, 5e-5,
-        2**62, 2**62, 0, 0, 1, 1, 1, 1, Status.SYNCHRONISED, (),
+        1000 * S, 10**18, 0.0, 0.0, 0, 1e-5, 0.0, normal_widths(1e-5), normal_widths(0.0), 10**18 - MS,
+        10**18 + MS, 5e-5, 2**62, 2**62, 0, 0, 1, 1, 1, 1, Status.SYNCHRONISED, (),
     )  # fmt: skip
     at = record.raw_ns
     bound = system_bound(record, look(at, at + 10**18 + offset_ns), 500e-6)

@@ -20,6 +20,11 @@ from chronotick.config.schema import PublishConfig
 from chronotick.fusion.types import FusedForecast, Status
 from chronotick.publish import HardBound, Publication, Publisher
 from chronotick.wire import runtime_dir
+from chronotick.wire.levels import normal_widths
+
+# Half widths of 30 us at 95 %, and their growth.
+HALF, GROWTH = normal_widths(3e-5), normal_widths(2e-8)
+BOTH = (("floor", 0.4), ("chronos", 0.6))
 
 S = 1_000_000_000
 PATIENCE_S = 30.0
@@ -41,7 +46,18 @@ class Snapshots:
         raw = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
         theta = time.time_ns() + S - raw
         fused = FusedForecast(
-            raw, theta, rate, 1e-5, 1e-8, theta, 1e-5, 3e-5, (("floor", 0.4), ("chronos", 0.6)), 0.0, raw + 1000 * S
+            raw,
+            theta,
+            rate,
+            1e-5,
+            1e-8,
+            theta,
+            1e-5,
+            HALF,
+            GROWTH,
+            BOTH,
+            0.0,
+            raw + 1000 * S,
         )
         bound = HardBound(raw, theta - S // 100, theta + S // 100, 5e-5)
         return self.publisher.publish(

@@ -13,6 +13,7 @@ from chronotick.client import Reading, Status
 from chronotick.client.ahead import future as carried
 from chronotick.mcp import answers, results
 from chronotick.mcp.answers import Event
+from chronotick.wire.levels import normal_widths
 from chronotick.wire.snapshot import Record
 
 S = 1_000_000_000
@@ -37,7 +38,8 @@ def readings(draw: st.DrawFn) -> Reading:
         slew_until_raw_ns=RAW + span,
         sigma_s=sigma + abs(slew) * span / S,
         sigma_growth=draw(st.floats(0, 1e-6)),
-        half_width_95_s=spread,
+        half_widths_s=normal_widths(spread),
+        half_growths=normal_widths(0.0),
         earliest_theta_ns=UTC - RAW - hard,
         latest_theta_ns=UTC - RAW + hard,
         bound_growth=2e-4,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from chronotick.fusion.types import FusedForecast
+from chronotick.wire.levels import normal_widths
 from chronotick.wire.snapshot import Record, Status
 
 S = 1_000_000_000
@@ -21,7 +22,8 @@ def record() -> Record:
         slew_until_raw_ns=1000 * S,
         sigma_s=1e-5,
         sigma_growth=1e-8,
-        half_width_95_s=3e-5,
+        half_widths_s=normal_widths(3e-5),
+        half_growths=normal_widths(1.96 * 1e-8),
         earliest_theta_ns=1_700_000_000 * S - 1_000_000,
         latest_theta_ns=1_700_000_000 * S + 1_000_000,
         bound_growth=5e-5,
@@ -51,7 +53,8 @@ def fuse() -> Callable[..., FusedForecast]:
             sigma_growth=1e-8,
             floor_theta_ns=theta_ns,
             floor_sigma_s=sigma_s,
-            half_width_95_s=2 * sigma_s,
+            half_widths_s=normal_widths(2 * sigma_s),
+            half_growths=normal_widths(1.96e-8),
             weights=(("floor", 1.0), ("chronos", 0.0)),
             horizon_s=0.0,
             until_raw_ns=raw_ns + 100 * S,

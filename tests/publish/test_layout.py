@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from chronotick.errors import SnapshotInvalid
 from chronotick.wire import snapshot
 from chronotick.wire.boot import boot_hash, hash_of, suspended_ns
+from chronotick.wire.levels import LEVELS
 from chronotick.wire.snapshot import FILE_BYTES, MAX_NS, MIN_NS, Record, Status
 
 INT64 = st.integers(MIN_NS, MAX_NS)
 UINT64 = st.integers(0, 2**64 - 1)
 FLOAT = st.floats(allow_nan=False, allow_infinity=False)
+WIDTHS = st.tuples(*[FLOAT] * len(LEVELS))
 NAMES = st.lists(st.text(st.characters(exclude_characters=",", codec="utf-8"), min_size=1, max_size=12), max_size=6)
 RECORDS = st.builds(
     Record,
@@ -24,7 +26,8 @@ RECORDS = st.builds(
     slew_until_raw_ns=INT64,
     sigma_s=FLOAT,
     sigma_growth=FLOAT,
-    half_width_95_s=FLOAT,
+    half_widths_s=WIDTHS,
+    half_growths=WIDTHS,
     earliest_theta_ns=INT64,
     latest_theta_ns=INT64,
     bound_growth=FLOAT,
@@ -81,7 +84,7 @@ def test_the_slots_hold_the_record(record: Record) -> None:
     [
         (0, b"X", "not a ChronoTick snapshot"),
         (8, b"\1", "bytes"),
-        (12, b"\2", "layout 2"),
+        (12, b"\1", "layout 1"),
         (16, b"\xff", "another boot"),
     ],
 )
@@ -105,6 +108,13 @@ def test_a_record_of_another_boot_does_not_pass_its_checksum(record: Record) -> 
     """A slot copied from a file of another boot is invalid by itself."""
     with pytest.raises(SnapshotInvalid, match="checksum"):
         snapshot.decode(snapshot.encode(record, 1), 2)
+
+
+@pytest.mark.parametrize("change", [{"half_widths_s": (1.0,) * 4}, {"half_growths": (float("nan"),) * 5}])
+def test_widths_are_one_finite_number_for_each_level(record: Record, change: dict[str, tuple[float, ...]]) -> None:
+    """A record with a width too few, or one that is no number, is refused by the writer."""
+    with pytest.raises(ValueError, match="snapshot"):
+        snapshot.encode(record._replace(**change), 1)
 
 
 @pytest.mark.parametrize("change", [{"rate": float("nan")}, {"sigma_s": float("inf")}, {"theta_ns": 2**63}])

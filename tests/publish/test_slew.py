@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chronotick.fusion.types import FusedForecast, Status
 from chronotick.publish import HardBound, Publication, next_publication, to_record, unknown_publication
-from chronotick.wire.snapshot import Z95
+from chronotick.wire.levels import AT_95, Z95, normal_widths
 
 S = 1_000_000_000
 THETA = 1_700_000_000 * S
@@ -89,7 +89,8 @@ def test_whatever_is_estimated_readers_see_an_honest_monotone_slewed_time(
             1e-8,
             turn["theta_ns"],
             turn["sigma_s"],
-            1.5 * turn["sigma_s"],
+            normal_widths(1.5 * turn["sigma_s"]),
+            normal_widths(Z95 * 1e-8),
             (("floor", 1.0),),
             0.0,
             raw_ns + S,
@@ -183,7 +184,7 @@ def test_an_estimate_outside_the_hard_bound_is_moved_to_its_edge(fuse: Fuse) -> 
     bound = HardBound(START, THETA - 1000, THETA + 1000, 5e-5)
     made = publish(None, fuse(START, THETA + 5000), bound, START)
     assert made.theta_ns == THETA + 1000
-    assert made.half_width_95_s >= 2e-5 + 4e-6
+    assert made.half_widths_s[AT_95] >= 2e-5 + 4e-6
 
 
 def test_an_output_outside_a_new_bound_is_slewed_in(fuse: Fuse) -> None:

@@ -11,6 +11,7 @@ import zmq
 from chronotick.serve import Server
 from chronotick.serve.server import Answer
 from chronotick.wire import runtime_dir
+from chronotick.wire.levels import normal_widths
 from chronotick.wire.snapshot import Record, Status
 from chronotick.wire.sockets import connect_dealer
 from chronotick.wire.version import MAGIC
@@ -85,7 +86,8 @@ def record() -> Record:
         slew_until_raw_ns=1002 * S,
         sigma_s=1.01e-3,
         sigma_growth=1e-8,
-        half_width_95_s=1.03e-3,
+        half_widths_s=normal_widths(1.03e-3),
+        half_growths=normal_widths(1.96 * 1e-8),
         earliest_theta_ns=THETA - 5_000_000,
         latest_theta_ns=THETA + 5_000_000,
         bound_growth=5e-5,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from chronotick.clock.discontinuity import Reading as Clocks
 from chronotick.errors import ProtocolError
 from chronotick.serve.past import EVERY_NS, MOMENTS, Past
+from chronotick.wire.levels import normal_widths
 from chronotick.wire.messages import Convert, Reading
 from chronotick.wire.snapshot import Record, Status
 
@@ -22,8 +23,9 @@ def line(
     raw: int, theta: int = THETA, *, epoch: int = 1, status: Status = Status.SYNCHRONISED, width: int = 10**6
 ) -> Record:
     return Record(
-        raw, theta, 0.0, 0.0, raw, 1e-5, 1e-8, 2e-5, theta - width, theta + width, BOUND, raw + 4 * S,
-        raw if status is Status.UNKNOWN else raw + 1000 * S, raw - S, 0, epoch, 1, 9, 1, status, ("floor",),
+        raw, theta, 0.0, 0.0, raw, 1e-5, 1e-8, normal_widths(2e-5), normal_widths(1e-8), theta - width, theta + width,
+        BOUND, raw + 4 * S, raw if status is Status.UNKNOWN else raw + 1000 * S, raw - S, 0, epoch, 1, 9, 1,
+        status, ("floor",),
     )  # fmt: skip
 
 

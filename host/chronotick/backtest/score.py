@@ -20,12 +20,11 @@ from chronotick.config.schema import Config
 from chronotick.fusion.gate import FLOOR
 from chronotick.pipeline import Pipeline
 from chronotick.units import NS_PER_S, ns_to_s, s_to_ns
+from chronotick.wire.levels import LEVELS as LEVELS
+from chronotick.wire.levels import Z
 
 OURS: Final = "chronotick"
 SERVE: Final = "serve"
-LEVELS: Final = (0.5, 0.9, 0.95, 0.99, 0.999)
-# Standard normal quantiles of the levels, for those that claim a Gaussian spread.
-Z: Final = (0.67449, 1.64485, 1.95996, 2.57583, 3.29053)
 # Origins of one trace are no closer than this share of its length, and scored instants between two fixes no more than
 # this many: more say the same.
 _MOST_ORIGINS: Final = 4000
@@ -149,7 +148,7 @@ def _add(
     kalman = baselines["kalman"]
     assert isinstance(kalman, PlainKalman)
     sigma_s = {FLOOR: fused.floor_sigma_s, "kalman": kalman.sigma_s(raw_ns)}
-    widths = {OURS: tuple(fused.half_width_95_s * z / Z[2] for z in Z)}
+    widths = {OURS: fused.half_widths_s}
     widths |= {name: tuple(z * one for z in Z) for name, one in sigma_s.items()}
     for name, width in widths.items():
         column.half_width_s.setdefault(name, []).append(width)

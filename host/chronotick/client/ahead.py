@@ -78,6 +78,7 @@ def _carried(
         latest_ns=latest_ns,
         sigma_ns=now.sigma_ns + grown,
         half_width_95_ns=min(now.half_width_95_ns + grown, max(utc_ns - earliest_ns, latest_ns - utc_ns)),
+        half_widths_ns=tuple(one + grown for one in now.half_widths_ns),
         age_ns=age_ns,
         status=now.status,
         source=now.source,

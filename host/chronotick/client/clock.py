@@ -25,6 +25,7 @@ from chronotick.errors import (
     WidthExceeded,
 )
 from chronotick.wire.boot import SUSPENDED_TOLERANCE_NS, boot_hash, suspended_ns
+from chronotick.wire.levels import normal_widths
 from chronotick.wire.snapshot import GENERATION_WORD, MIN_NS, Record, Status
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class _View(NamedTuple):
 
 
 _NO_LINE = Record(
-    0, 0, 0.0, 0.0, 0, 0.0, 0.0, 0.0, 0, 0, 0.0, 0, 0, 0, 0, -1, 0, 0, 0, Status.UNKNOWN, ()
+    0, 0, 0.0, 0.0, 0, 0.0, 0.0, normal_widths(0.0), normal_widths(0.0), 0, 0, 0.0, 0, 0, 0, 0, -1, 0, 0, 0,
+    Status.UNKNOWN, (),
 )  # fmt: skip
 _NOTHING = _View((0,) * (GENERATION_WORD + 1), 0, MIN_NS, 0, 0, 0.0, 0.0, 0, MIN_NS, _NO_LINE)
 

@@ -1,11 +1,12 @@
 """An instant and the intervals that hold it: past, future, or told by another machine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 from chronotick.client.reading import Reading, quantile, unordered
 from chronotick.errors import ClockUnknown, OutOfRange
-from chronotick.wire.snapshot import Z95, Status
+from chronotick.wire.levels import LEVELS, never_crossing, normal_widths, width_at
+from chronotick.wire.snapshot import Status
 
 _NS_NAMES = ("utc_ns", "earliest_ns", "latest_ns", "sigma_ns", "half_width_95_ns", "age_ns")
 
@@ -39,6 +40,8 @@ class Instant(NamedTuple):
         age_ns: from the last measurement behind it to the instant, ns.
         status: what the clock was worth.
         source: candidates that had weight. epoch, host_instance: as of a reading.
+        half_widths_ns: half widths of the calibrated intervals at `wire.levels.LEVELS`, ns; empty where only that of
+            95 % is known, and then the others are taken to be as of a normal distribution.
     """
 
     utc_ns: int
@@ -51,6 +54,7 @@ class Instant(NamedTuple):
     source: tuple[str, ...] = ()
     epoch: int = 0
     host_instance: int = 0
+    half_widths_ns: tuple[int, ...] = ()
 
     def interval(self, level: float = 0.95) -> tuple[int, int]:
         """The calibrated interval of this level in (0, 1), as `Reading.interval`.
@@ -58,7 +62,7 @@ class Instant(NamedTuple):
         Raises:
             OutOfRange: a level outside (0, 1).
         """
-        half = round(self.half_width_95_ns * (quantile(level) / Z95))
+        half = round(width_at(self.half_widths_ns or normal_widths(self.half_width_95_ns), quantile(level)))
         return max(self.utc_ns - half, self.earliest_ns), min(self.utc_ns + half, self.latest_ns)
 
     def moved(self, by_ns: int) -> "Instant":
@@ -76,6 +80,7 @@ class Instant(NamedTuple):
             latest_ns=self.latest_ns + travel_ns,
             sigma_ns=self.sigma_ns + half,
             half_width_95_ns=self.half_width_95_ns + half,
+            half_widths_ns=tuple(one + half for one in self.half_widths_ns),
         )
 
     def no_narrower_than(self, now: Reading) -> "Instant":
@@ -86,6 +91,7 @@ class Instant(NamedTuple):
             latest_ns=max(self.latest_ns, self.utc_ns + late),
             sigma_ns=max(self.sigma_ns, now.sigma_ns),
             half_width_95_ns=max(self.half_width_95_ns, now.half_width_95_ns),
+            half_widths_ns=tuple(max(pair) for pair in zip(self.half_widths_ns, now.half_widths_ns, strict=False)),
         )
 
     def as_dict(self) -> dict[str, object]:
@@ -93,7 +99,7 @@ class Instant(NamedTuple):
         return (
             self._asdict()
             | {name: str(getattr(self, name)) for name in (*_NS_NAMES, "status", "host_instance")}
-            | {"source": list(self.source)}
+            | {"source": list(self.source), "half_widths_ns": [str(one) for one in self.half_widths_ns]}
         )
 
     @classmethod
@@ -110,6 +116,7 @@ class Instant(NamedTuple):
                 source=tuple(str(name) for name in values.get("source", ())),
                 epoch=int(values.get("epoch", 0)),
                 host_instance=int(values.get("host_instance", 0)),
+                half_widths_ns=_widths(values.get("half_widths_ns", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise OutOfRange(f"This is no instant ({error!r}).") from error
@@ -144,6 +151,7 @@ def instant_of(reading: Reading) -> Instant:
         source=reading.source,
         epoch=reading.epoch,
         host_instance=reading.host_instance,
+        half_widths_ns=reading.half_widths_ns,
     )
 
 
@@ -169,4 +177,17 @@ def told(answer: Mapping[str, Any]) -> Instant:
         source=tuple(answer["source"]),
         epoch=answer["epoch"],
         host_instance=answer["host_instance"],
+        half_widths_ns=_widths(answer.get("half_widths_ns", ())),
     )
+
+
+def _widths(values: Sequence[object]) -> tuple[int, ...]:
+    """Half widths as they were told: one for each level, ascending; or none.
+
+    Raises:
+        ValueError, TypeError: anything else.
+    """
+    widths = tuple(int(str(one)) for one in values)
+    if widths and (len(widths) != len(LEVELS) or widths[0] < 0 or widths != never_crossing(widths)):
+        raise ValueError(f"{widths} are no half widths at {LEVELS}")
+    return widths

@@ -4,7 +4,8 @@ from functools import lru_cache
 from typing import NoReturn
 
 from chronotick.errors import OutOfRange
-from chronotick.wire.snapshot import MAX_NS, MIN_NS, Z95, Record, Status
+from chronotick.wire.levels import width_at
+from chronotick.wire.snapshot import MAX_NS, MIN_NS, Record, Status
 
 
 class Reading(tuple[int, int, Record]):
@@ -54,19 +55,24 @@ class Reading(tuple[int, int, Record]):
         half = self[2].half_width_95_ns(self[1]) + self._held_back_ns()
         return min(half, max(self.latest_ns - self[0], self[0] - self.earliest_ns))
 
+    @property
+    def half_widths_ns(self) -> tuple[int, ...]:
+        """Half widths of the calibrated intervals at 50, 90, 95, 99 and 99.9 %, ns; before clipping to the hard one."""
+        held_back = self._held_back_ns()
+        return tuple(min(one + held_back, MAX_NS) for one in self[2].half_widths_ns(self[1]))
+
     def interval(self, level: float = 0.95) -> tuple[int, int]:
         """The calibrated interval `(low_ns, high_ns)` that holds true UTC with probability `level`, in (0, 1).
 
-        The calibrated 95 % half width, scaled to the level as of a normal distribution, clipped to the hard interval.
+        Calibrated at 50, 90, 95, 99 and 99.9 %, between these interpolated, clipped to the hard interval.
 
         Raises:
             OutOfRange: a level outside (0, 1).
         """
-        scale = quantile(level) / Z95
+        z = quantile(level)
         if self.status is Status.UNKNOWN:
             return MIN_NS, MAX_NS
-        half = self[2].half_width_95_ns(self[1]) + self._held_back_ns()
-        half = round(half * scale)
+        half = round(width_at(self.half_widths_ns, z))
         return max(self[0] - half, self.earliest_ns), min(self[0] + half, self.latest_ns)
 
     @property
@@ -104,6 +110,7 @@ class Reading(tuple[int, int, Record]):
         return {name: getattr(self, name) for name in _NAMES} | {
             "status": str(self.status),
             "source": list(self.source),
+            "half_widths_ns": list(self.half_widths_ns),
         }
 
     def _held_back_ns(self) -> int:
@@ -137,6 +144,7 @@ _NAMES = (
     "latest_ns",
     "sigma_ns",
     "half_width_95_ns",
+    "half_widths_ns",
     "status",
     "as_of_ns",
     "age_ns",

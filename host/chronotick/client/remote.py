@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from chronotick.client.connection import Connection
 from chronotick.client.instant import Instant, told
 from chronotick.errors import ClockError
+from chronotick.wire.levels import LEVELS, normal_widths
 from chronotick.wire.snapshot import MAX_NS, Record, Status
 
 # The local raw clock is believed to this share while the answer travels; no oscillator is that wrong.
@@ -81,7 +82,8 @@ def record_of(answer: dict[str, Any], asked_raw_ns: int, answered_raw_ns: int) -
         slew_until_raw_ns=answered_raw_ns,
         sigma_s=(answer["sigma_ns"] + half) * 1e-9,
         sigma_growth=0.0,
-        half_width_95_s=(spread + half) * 1e-9,
+        half_widths_s=normal_widths((spread + half) * 1e-9),
+        half_growths=(0.0,) * len(LEVELS),
         earliest_theta_ns=answer["earliest_ns"] - answered_raw_ns,
         latest_theta_ns=answer["latest_ns"] + travel + int(travel * _RATE_BOUND) + 1 - answered_raw_ns,
         bound_growth=_RATE_BOUND,

@@ -10,6 +10,7 @@ from chronotick.fusion.gate import FLOOR, Gate
 from chronotick.fusion.interval import IntervalModel
 from chronotick.fusion.types import FusedForecast
 from chronotick.units import NS_PER_S, s_to_ns
+from chronotick.wire.levels import never_crossing
 
 
 class Mix(msgspec.Struct, frozen=True):
@@ -81,6 +82,9 @@ def fuse(
     floor_sigma_s = state.sigma_s(raw_ns)
     sigma_s = floor_sigma_s * intervals.shrink(h_now, now.departed)
     sigma_then_s = state.sigma_s(until_raw_ns) * intervals.shrink(h_then, then.departed)
+    half_widths_s = widths_s(state, intervals, raw_ns, now.departed)
+    half_then_s = widths_s(state, intervals, until_raw_ns, then.departed)
+    growths = (max(end - start, 0.0) / length_s for start, end in zip(half_widths_s, half_then_s, strict=True))
     floor_theta_ns = state.theta_at_ns(raw_ns)
     bend = (then.correction_s - now.correction_s) / length_s
     return FusedForecast(
@@ -91,11 +95,19 @@ def fuse(
         sigma_growth=max(sigma_then_s - sigma_s, 0.0) / length_s,
         floor_theta_ns=floor_theta_ns,
         floor_sigma_s=floor_sigma_s,
-        half_width_95_s=floor_sigma_s * intervals.multiplier(h_now, now.departed),
+        half_widths_s=half_widths_s,
+        half_growths=never_crossing(tuple(growths)),
         weights=now.weights,
         horizon_s=state.ahead_s(raw_ns),
         until_raw_ns=until_raw_ns,
     )
+
+
+def widths_s(state: ClockState, intervals: IntervalModel, raw_ns: int, share: float) -> tuple[float, ...]:
+    """Half widths of the intervals at `LEVELS` at `raw_ns`, s, where candidates have `share` of the
+    weight, as far as the answer has left the floor's (`Mix.departed`)."""
+    sigma_s = state.sigma_s(raw_ns)
+    return tuple(sigma_s * one for one in intervals.multipliers(max(state.ahead_s(raw_ns), 0.0), share))
 
 
 def _by_model(weights: dict[str, float], candidates: Sequence[Candidate]) -> tuple[tuple[str, float], ...]:

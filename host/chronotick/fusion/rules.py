@@ -55,7 +55,6 @@ class IntervalRules(msgspec.Struct, frozen=True):
     """Constants of the calibrated interval (adaptive conformal inference, Gibbs and Candès 2021).
 
     Attributes:
-        level: coverage asked for.
         gamma: step of the adaptive level; 0.05 was seen to be nervous.
         window: scores kept.
         min_scores: below this many the interval is `start` times the Gaussian one.
@@ -65,7 +64,6 @@ class IntervalRules(msgspec.Struct, frozen=True):
         least_shrink: sigma is never narrowed below this share of the floor's.
     """
 
-    level: float = 0.95
     gamma: float = 0.01
     window: int = 1000
     min_scores: int = 20

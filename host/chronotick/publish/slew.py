@@ -3,7 +3,7 @@
 The promise to readers, as long as the epoch stays the same: at the new anchor the output is, to the nanosecond, what
 the old line says there; from there it moves towards the fused estimate by at most `slew_ppm` beside the estimate's own
 rate; the correction ends by itself, also when no other publication follows. What is not slewed yet counts as error, in
-sigma and in the half width.
+sigma and in the half widths.
 
 The output never lies outside the published hard interval, and true time is never lost from it:
 
@@ -21,10 +21,12 @@ from chronotick.fusion.types import FusedForecast, Status
 from chronotick.publish.record import to_record
 from chronotick.publish.types import HardBound, Publication
 from chronotick.units import PPM, ns_to_s, s_to_ns
-from chronotick.wire.snapshot import MAX_NS, Z95
+from chronotick.wire.levels import LEVELS
+from chronotick.wire.snapshot import MAX_NS
 
 # No clock drifts by half: such a rate is a fault upstream, and near -1 the output would stand still.
 MAX_RATE = 0.5
+NO_WIDTHS = (0.0,) * len(LEVELS)
 
 
 def next_publication(
@@ -79,7 +81,11 @@ def next_publication(
         rate=fused.rate,
         sigma_s=fused.sigma_s + grown_s + unsaid_s,
         sigma_growth=fused.sigma_growth,
-        half_width_95_s=fused.half_width_95_s + Z95 * grown_s + unsaid_s,
+        half_widths_s=tuple(
+            half_s + growth * abs(age_s) + unsaid_s
+            for half_s, growth in zip(fused.half_widths_s, fused.half_growths, strict=True)
+        ),
+        half_growths=fused.half_growths,
         earliest_theta_ns=min(hard.earliest_theta_ns, theta),
         latest_theta_ns=max(hard.latest_theta_ns, theta),
         bound_growth=max(bound.growth, abs(fused.rate)),
@@ -107,7 +113,8 @@ def unknown_publication(
         rate=0.0,
         sigma_s=0.0,
         sigma_growth=0.0,
-        half_width_95_s=0.0,
+        half_widths_s=NO_WIDTHS,
+        half_growths=NO_WIDTHS,
         earliest_theta_ns=0,
         latest_theta_ns=0,
         bound_growth=0.0,
@@ -122,7 +129,7 @@ def unknown_publication(
 
 
 def _check(previous: Publication | None, fused: FusedForecast, bound: HardBound, raw_ns: int) -> None:
-    spreads = (fused.sigma_s, fused.sigma_growth, fused.half_width_95_s, bound.growth)
+    spreads = (fused.sigma_s, fused.sigma_growth, *fused.half_widths_s, *fused.half_growths, bound.growth)
     if not all(math.isfinite(value) and value >= 0 for value in spreads):
         raise ValueError(f"A spread or growth is negative or not finite: {spreads}.")
     if not abs(fused.rate) < MAX_RATE:

@@ -36,6 +36,7 @@ class Publication(msgspec.Struct, frozen=True):
         earliest = r + earliest_theta_ns - bound_growth * a
         latest   = r + latest_theta_ns   + bound_growth * a
         sigma    = sigma_s + sigma_growth * a - |slew_rate| * s
+        half[i]  = half_widths_s[i] + half_growths[i] * a - |slew_rate| * s
 
     A host that dies while slewing leaves a line that stops slewing where it should. The methods that compute these are
     those of `chronotick.publish.to_record(publication)`.
@@ -46,8 +47,8 @@ class Publication(msgspec.Struct, frozen=True):
         rate: growth of theta without the slew, s/s; always > -1, also with the slew.
         sigma_s, sigma_growth: calibrated spread of what is published at the anchor, s, with all that is still to be
             slewed; and its growth, s/s.
-        half_width_95_s: half width of the calibrated 95 % interval at the anchor, in the same way; grows with
-            1.96 * sigma_growth.
+        half_widths_s, half_growths: half widths of the calibrated intervals at `wire.levels.LEVELS` at the anchor, in
+            the same way, ascending; and their growth, s/s, ascending too, so that they never cross.
         earliest_theta_ns, latest_theta_ns: hard interval of theta at the anchor, outward rounded, not slewed. Holds
             `theta_ns`: where a correction is still to be slewed that a new bound demands, it reaches out to the output.
         bound_growth: growth of each side of the hard interval, s/s; at least |rate|, so that the output stays inside.
@@ -68,7 +69,8 @@ class Publication(msgspec.Struct, frozen=True):
     rate: float
     sigma_s: float
     sigma_growth: float
-    half_width_95_s: float
+    half_widths_s: tuple[float, ...]
+    half_growths: tuple[float, ...]
     earliest_theta_ns: int
     latest_theta_ns: int
     bound_growth: float

@@ -1,4 +1,4 @@
-"""The snapshot file, layout 1: how one published reading lies in memory, and how it is read while it is written.
+"""The snapshot file, layout 2: how one published reading lies in memory, and how it is read while it is written.
 
 One writer, any number of readers, no locks. Numbers are little-endian; instants are int64 ns; rates are float64,
 because an integer rate would need an exponent of its own and float64 carries 1e-16 of it.
@@ -6,7 +6,7 @@ because an integer rate would need an exponent of its own and float64 carries 1e
     offset  bytes
          0      8  magic "CTKSNAP" and a zero
          8      4  size of the file
-        12      4  layout, 1
+        12      4  layout, 2: it holds the interval at each of `wire.levels.LEVELS`; 1 held that of 95 % only
         16      8  hash of boot and time namespace
         32      8  generation: odd while a record is being written
         64    512  slot 0: crc32, 4 bytes of zero, record, zeros
@@ -25,9 +25,11 @@ from math import ceil, isfinite
 from typing import Final, NamedTuple
 
 from chronotick.errors import SnapshotInvalid
+from chronotick.wire.levels import AT_95, LEVELS
+from chronotick.wire.levels import Z95 as Z95
 
 MAGIC: Final = b"CTKSNAP\0"
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 HEADER_BYTES: Final = 64
 SLOT_BYTES: Final = 512
 FILE_BYTES: Final = HEADER_BYTES + 2 * SLOT_BYTES
@@ -36,11 +38,12 @@ GENERATION_WORD: Final = 4
 SOURCE_BYTES: Final = 192
 MIN_NS: Final = -(2**63)
 MAX_NS: Final = 2**63 - 1
-Z95: Final = 1.959963984540054
 
 _IDENTITY: Final = struct.Struct("<8sIIQ")
 _CRC: Final = struct.Struct("<II")
-_RECORD: Final = struct.Struct(f"<qqddqdddqqdqqqqQQQIBB{SOURCE_BYTES}s")
+_RECORD: Final = struct.Struct(f"<qqddqdd{2 * len(LEVELS)}dqqdqqqqQQQIBB{SOURCE_BYTES}s")
+# Fields of a record before the half widths.
+_WIDTHS_AT: Final = 7
 _RETRIES: Final = 64
 
 
@@ -74,8 +77,9 @@ class Record(NamedTuple):
         earliest = raw + earliest_theta_ns - bound_growth * a
         latest   = raw + latest_theta_ns   + bound_growth * a
         sigma    = sigma_s + sigma_growth * a - |slew_rate| * s
+        half[i]  = half_widths_s[i] + half_growths[i] * a - |slew_rate| * s
 
-    so sigma_s and half_width_95_s hold what is still to be slewed, and give it back as it is slewed. Attributes as in
+    so sigma_s and half_widths_s hold what is still to be slewed, and give it back as it is slewed. Attributes as in
     `chronotick.publish.Publication`, and
 
         suspended_ns: what the machine had slept when this was written: a reader that finds more has a raw clock that
@@ -90,7 +94,8 @@ class Record(NamedTuple):
     slew_until_raw_ns: int
     sigma_s: float
     sigma_growth: float
-    half_width_95_s: float
+    half_widths_s: tuple[float, ...]
+    half_growths: tuple[float, ...]
     earliest_theta_ns: int
     latest_theta_ns: int
     bound_growth: float
@@ -129,7 +134,12 @@ class Record(NamedTuple):
 
     def half_width_95_ns(self, raw_ns: int) -> int:
         """Half width of the calibrated 95 % interval at a raw instant, before clipping to the hard one, rounded up."""
-        return self._spread_ns(self.half_width_95_s, Z95 * self.sigma_growth, raw_ns)
+        return self._spread_ns(self.half_widths_s[AT_95], self.half_growths[AT_95], raw_ns)
+
+    def half_widths_ns(self, raw_ns: int) -> tuple[int, ...]:
+        """The same at each of `LEVELS`."""
+        pairs = zip(self.half_widths_s, self.half_growths, strict=True)
+        return tuple(self._spread_ns(width, growth, raw_ns) for width, growth in pairs)
 
     def status_at(self, raw_ns: int) -> Status:
         """What the record is worth at a raw instant: once the writer has fallen silent, HOLDOVER, then UNKNOWN."""
@@ -196,11 +206,15 @@ def encode(record: Record, boot: int) -> bytes:
     Raises:
         ValueError: a number that is not finite or out of range.
     """
-    if not all(isfinite(value) for value in record if isinstance(value, float)):
+    first, rest = record[:_WIDTHS_AT], record[_WIDTHS_AT + 2 : -1]
+    widths, growths = record.half_widths_s, record.half_growths
+    if len(widths) != len(LEVELS) or len(growths) != len(LEVELS):
+        raise ValueError(f"A snapshot holds a width and a growth for each of {LEVELS}: {record}.")
+    if not all(isfinite(value) for value in (*first, *widths, *growths, *rest) if isinstance(value, float)):
         raise ValueError(f"A snapshot holds finite numbers only: {record}.")
     source = _join(record.source)
     try:
-        body = _RECORD.pack(*record[:19], _CODES[record.status], len(source), source)
+        body = _RECORD.pack(*first, *widths, *growths, *rest[:-1], _CODES[record.status], len(source), source)
     except struct.error as error:
         raise ValueError(f"A number of the snapshot is out of range ({error}): {record}.") from error
     return (_CRC.pack(zlib.crc32(body, zlib.crc32(identity(boot))), 0) + body).ljust(SLOT_BYTES, b"\0")
@@ -219,7 +233,10 @@ def decode(slot: bytes, boot: int) -> Record:
     if code >= len(_STATUSES) or length > SOURCE_BYTES:
         raise _damaged(f"status {code} or source length {length} is out of range")
     text = source[:length].decode("utf-8", "replace")
-    return Record._make((*fields, _STATUSES[code], tuple(text.split(",")) if text else ()))
+    first, rest = fields[:_WIDTHS_AT], fields[_WIDTHS_AT + 2 * len(LEVELS) :]
+    widths = tuple(fields[_WIDTHS_AT : _WIDTHS_AT + len(LEVELS)])
+    growths = tuple(fields[_WIDTHS_AT + len(LEVELS) : _WIDTHS_AT + 2 * len(LEVELS)])
+    return Record._make((*first, widths, growths, *rest, _STATUSES[code], tuple(text.split(",")) if text else ()))
 
 
 def load(buffer: memoryview, words: memoryview, boot: int) -> tuple[int, Record]:
