@@ -16,9 +16,9 @@ _HEAD: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>ChronoTick backtest</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; margin: .6rem 0 1.4rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .15rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
+th, td { padding: .15rem .45rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 tr.ours { font-weight: 600; background: #eef4fb; }
 svg { max-width: 100%; height: auto; }
@@ -27,14 +27,14 @@ svg { max-width: 100%; height: auto; }
 </style></head><body>
 <h1>ChronoTick backtest</h1>
 <p class="note">Recorded clocks through the host's own pipeline, causally. Each figure stands beside what anyone could
-have done with the same measurements. Errors in microseconds.</p>
+have done with the same measurements. Errors, widths and interval scores in microseconds.</p>
 """
 _COLUMNS: Final = (
     ("MAE", "mae_us"),
     ("RMSE", "rmse_us"),
     ("p95", "p95_us"),
     ("max", "max_us"),
-    ("absolute MAE", "absolute_mae_us"),
+    ("abs. MAE", "absolute_mae_us"),
 )
 
 
@@ -90,16 +90,21 @@ def _section(result: dict[str, Any], scores: Scores) -> str:
 
 def _table(horizon: str, methods: dict[str, dict[str, Any]]) -> str:
     title = "Between fixes" if horizon == "serve" else f"{horizon} ahead"
-    heads = [title, *(name for name, _ in _COLUMNS), "inside 90 %", "95 %", "99 %", "width 95 %", "interval score 95 %"]
+    heads = [title, *(name for name, _ in _COLUMNS), "in 90 %", "in 95 %", "in 99 %", "width 95 %", "score 95 %"]
     rows = []
     for name, one in sorted(methods.items(), key=lambda item: (item[0] != OURS, item[1]["mae_us"])):
-        cells = [html.escape(name), *(f"{one[key]:.4g}" for _, key in _COLUMNS)]
+        cells = [html.escape(name), *(_number(one[key]) for _, key in _COLUMNS)]
         if "coverage" in one:
             cells += [f"{100 * one['coverage'][level]:.1f} %" for level in ("90", "95", "99")]
-            cells += [f"{one['width_us']['95']:.4g}", f"{one['interval_score_us']['95']:.4g}"]
+            cells += [_number(one["width_us"]["95"]), _number(one["interval_score_us"]["95"])]
         else:
             cells += ["-"] * 5
         mark = " class='ours'" if name == OURS else ""
         rows.append(f"<tr{mark}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     head = "<tr>" + "".join(f"<th>{one}</th>" for one in heads) + "</tr>"
     return f"<div class='wide'><table>{head}{''.join(rows)}</table></div>"
+
+
+def _number(value: float) -> str:
+    """Four digits that count, and never an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -151,13 +151,18 @@ def text(result: dict[str, Any]) -> str:
         rows = []
         for name in names:
             one = methods[name]
-            sizes = [f"{one[key]:.4g}" for key in ("mae_us", "rmse_us", "p95_us", "max_us")]
+            sizes = [_number(one[key]) for key in ("mae_us", "rmse_us", "p95_us", "max_us")]
             spread = ["-", "-"]
             if "coverage" in one:
-                spread = [f"{100 * one['coverage']['95']:.1f} %", f"{one['width_us']['95']:.4g}"]
+                spread = [f"{100 * one['coverage']['95']:.1f} %", _number(one["width_us"]["95"])]
             rows.append([name, *sizes, *spread])
         lines += ["", table(head, rows, drop=("max us", "p95 us", "width us", "RMSE us"))]
     return "\n".join(lines) + "\n"
+
+
+def _number(value: float) -> str:
+    """Four digits that count, and never an exponent: columns stay in line."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def roles_for(models: list[str]) -> "tuple[RoleConfig, ...]":
