@@ -27,7 +27,7 @@ def app(tmp_path: Path) -> Any:
     """A host with a real pipeline and a real snapshot, and nothing else."""
     config = Config(ntp=NtpConfig(servers=(SERVER,)))
     made = cast(Any, App(config, runtime_dir.create(tmp_path)))
-    made._publisher = Publisher(tmp_path / "snapshot", config.publish, 1)
+    made._begin(Publisher(tmp_path / "snapshot", config.publish, 1))
     made._events = SimpleNamespace(publish=lambda *_: None)
     made._outputs = SimpleNamespace(publish=lambda _: None)
     made._pool = SimpleNamespace(snapshot=lambda: ())
@@ -89,7 +89,7 @@ def test_one_server_that_asks_for_rare_polls_does_not_make_silence_look_synchron
     begin_ns = timebase.raw_ns()
     app._on_outcome(heard(1, begin_ns, THETA_NS))
     silent_ns = begin_ns + round((3 * app._config.ntp.max_poll_s + app._config.ntp.timeout_s + 1) * S)
-    assert app._condition.at(silent_ns, app._pipeline.state) is Status.HOLDOVER
+    assert app._core.condition.at(silent_ns, app._core.pipeline.state) is Status.HOLDOVER
 
 
 def test_a_contradicted_hard_interval_is_told(app: Any) -> None:
@@ -109,8 +109,7 @@ def test_a_disturbance_before_the_first_fix_takes_back_what_the_last_host_left(a
     app._pool.restart = lambda: None
     app._on_outcome(heard(1, timebase.raw_ns(), THETA_NS))
     app._publisher.close()
-    app._publisher = Publisher(tmp_path / "snapshot", app._config.publish, 2)
-    app._pipeline = type(app._pipeline)(app._config)
+    app._begin(Publisher(tmp_path / "snapshot", app._config.publish, 2))
     app._publish()
     assert app._publisher.record.status is Status.HOLDOVER
     app._on_discontinuity(Discontinuity(Kind.TIME_BASE, 3.0, timebase.raw_ns(), disrupts=True))
@@ -151,6 +150,6 @@ def test_an_oscillator_beyond_the_bound_is_told_once(app: Any, ppm: float, told:
     app._events = SimpleNamespace(publish=lambda topic, _, body: alarms.append(body) if topic == "alarm" else None)
     for i in range(40):
         raw_ns = timebase.raw_ns() + 16 * i * S
-        app._pipeline.take(heard(i + 1, raw_ns, THETA_NS + round(ppm * 1e-6 * 16 * i * S)), raw_ns)
-        app._follow_rate()
-    assert [one["kind"] for one in alarms] == ["rate_bound"] * told
+        app._on_outcome(heard(i + 1, raw_ns, THETA_NS + round(ppm * 1e-6 * 16 * i * S)))
+        app._voice.look(all_asked=True)
+    assert [one["kind"] for one in alarms if one["kind"] == "rate_bound"] == ["rate_bound"] * told

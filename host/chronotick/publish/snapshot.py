@@ -61,7 +61,10 @@ class SnapshotWriter:
         Raises:
             ValueError: a number is not finite or out of range; the last record stays.
         """
-        slot = snapshot.encode(record, self._boot)
+        self.write_slot(snapshot.encode(record, self._boot))
+
+    def write_slot(self, slot: bytes) -> None:
+        """Replace the published record by the bytes of another, from `snapshot.encode` for the same boot."""
         number = self._number + 1
         offset = snapshot.slot_offset(number)
         self._words[snapshot.GENERATION_WORD] = 2 * number - 1
