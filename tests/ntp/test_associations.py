@@ -201,3 +201,35 @@ def test_a_wrong_address_is_an_error_at_once() -> None:
     """A server that can not be read is refused before anything runs."""
     with pytest.raises(ConfigError, match="needs brackets"):
         associations("::1")
+
+
+def test_who_lied_a_moment_ago_does_not_vote_beside_who_lies_now(outcome: Any) -> None:
+    """a and b lie alike, are outvoted, and turn honest; c and d lie with them before they are asked again.
+
+    Of the newest samples four of five are then false and agree, although never more than two lied: no time, until a
+    and b have answered anew.
+    """
+    lie = 3 * S
+
+    def told(names: str, at_s: int, liars: str) -> list[Outcome]:
+        return [outcome(n, at_s * S + i, THETA0 + (lie if n in liars else 0)) for i, n in enumerate(names)]
+
+    made = steps(
+        associations(*"abcde"),
+        [*told("cdeab", 1, "ab"), *told("cd", 60, "cd"), *told("ab", 70, "cd"), *told("e", 80, "cd")],
+    )
+    verdicts = [step.selection.verdict for step in made]
+    assert verdicts[2:5] == [Verdict.AGREED] * 3
+    assert verdicts[5:8] == [Verdict.NO_MAJORITY] * 3
+    assert verdicts[8:] == [Verdict.AGREED] * 2
+    assert all(step.fix.earliest_theta_ns <= THETA0 <= step.fix.latest_theta_ns for step in made if step.fix)
+
+
+def test_a_step_that_all_servers_see_is_agreed_on_after_one_round(outcome: Any) -> None:
+    """An undeclared step of the raw clock: who sees it first is outvoted once, and all agree when all were asked."""
+    before = [outcome(n, S + i, THETA0) for i, n in enumerate("abcde")]
+    after = [outcome(n, (60 + t) * S + i, THETA0 + S) for t in (0, 60) for i, n in enumerate("abcde")]
+    made = steps(associations(*"abcde"), [*before, *after])
+    assert made[9].selection.verdict is Verdict.AGREED
+    assert all(step.fix is not None for step in made[10:])
+    assert all(step.fix.earliest_theta_ns <= THETA0 + S <= step.fix.latest_theta_ns for step in made[10:] if step.fix)

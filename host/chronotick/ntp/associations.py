@@ -77,7 +77,9 @@ class Associations(msgspec.Struct, frozen=True):
             ),
         )
         sample = outcome.sample
-        selection = table.select(raw_now_ns if sample is None else sample.raw_ns)
+        raw_ns = raw_now_ns if sample is None else sample.raw_ns
+        selection = table.select(raw_ns)
+        table = table._judged(selection, raw_ns)
         return Step(table, selection, None if sample is None else table._fix(outcome.server, sample, selection))
 
     def select(self, raw_ns: int) -> Selection:
@@ -135,19 +137,37 @@ class Associations(msgspec.Struct, frozen=True):
         assert last is not None
         assert best is not None
         distance_s = last.root_distance_at_s(raw_ns, self.rate_bound)
-        # theta is rounded down by up to half a nanosecond: one more on each side keeps the interval outward.
-        radius_ns = math.ceil(distance_s * NS_PER_S) + 1
+        low_ns, high_ns = self._claim_ns(last, raw_ns)
         return Candidate(
             server=state.identity,
-            low_ns=last.theta_ns - radius_ns,
-            high_ns=last.theta_ns + radius_ns,
+            low_ns=low_ns,
+            high_ns=high_ns,
             midpoint_ns=_moved_ns(last, raw_ns, slope),
             offset_ns=_moved_ns(best, raw_ns, slope),
             # Unknown jitter: as large as the claim, so that cluster prunes nobody on no evidence.
             jitter_s=state.line.jitter_s if state.line else distance_s,
             distance_s=max(distance_s, 1e-9),
             stratum=last.stratum,
+            refuted=state.refuted,
         )
+
+    def _judged(self, selection: Selection, raw_ns: int) -> "Associations":
+        """The table in which the claims that this vote contradicts count no more: see `select`."""
+        if selection.verdict is not Verdict.AGREED:
+            return self
+        servers = tuple(
+            msgspec.structs.replace(state, refuted=True)
+            if state.last is not None and selection.refutes(*self._claim_ns(state.last, raw_ns))
+            else state
+            for state in self.servers
+        )
+        return msgspec.structs.replace(self, servers=servers)
+
+    def _claim_ns(self, sample: Sample, raw_ns: int) -> tuple[int, int]:
+        """The interval of theta that a sample claims at `raw_ns`, outward rounded."""
+        # theta is rounded down by up to half a nanosecond: one more on each side keeps the interval outward.
+        radius_ns = math.ceil(sample.root_distance_at_s(raw_ns, self.rate_bound) * NS_PER_S) + 1
+        return sample.theta_ns - radius_ns, sample.theta_ns + radius_ns
 
     def _fix(self, name: str, sample: Sample, selection: Selection) -> Fix | None:
         server = next((state.identity for state in self.servers if state.name == name), None)

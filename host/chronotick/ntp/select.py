@@ -14,6 +14,11 @@ bound that is published is therefore another one: from the lowest to the highest
 claims hold truth, truth is such a point, so it is inside: that is the guarantee, and all of it. Any two majorities
 overlap, so the points form one stretch up to gaps that some claim bridges.
 
+*Refuted claims.* Servers are asked one after the other, so a vote is held on samples of different ages. A claim that
+lay outside the bound of an earlier vote was false then, if that vote's majority was right, and it has not changed
+since: it supports nothing, but its server stays in the electorate. Otherwise those who lied a moment ago would vote
+beside those who lie now.
+
 *Cluster and combine* (sections 11.2.2, 11.2.3): while more than three survive and the one that lies farthest off does
 so by more than the servers' own jitter explains, it goes. The rest is averaged, weighted by 1/root distance. RFC 5905
 compares with the smallest jitter, and so nearly always goes down to three; that suits a client that averages its
@@ -80,6 +85,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         jitter_s: scatter of its samples.
         distance_s: root distance, > 0.
         stratum: 1..15.
+        refuted: an earlier vote's bound contradicted this very claim.
     """
 
     server: str
@@ -90,6 +96,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     jitter_s: float
     distance_s: float
     stratum: int
+    refuted: bool = False
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +121,10 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     spread_s: float = 0.0
     agreeing: int = 0
     candidates: int = 0
+
+    def refutes(self, low_ns: int, high_ns: int) -> bool:
+        """Whether a claim of [low, high] at this vote's instant is false wherever this vote is right."""
+        return self.verdict is Verdict.AGREED and (high_ns < self.earliest_theta_ns or low_ns > self.latest_theta_ns)
 
     def named(self, standing: Standing) -> tuple[str, ...]:
         """The servers of one standing, sorted."""
@@ -140,8 +151,9 @@ def select(candidates: tuple[Candidate, ...], *, expected: int = 0, min_agreeing
         min_agreeing: claims that must share a point, beyond the majority.
     """
     voters = tuple(sorted(candidates, key=lambda c: c.server))
+    claims = tuple(c for c in voters if not c.refuted)
     needed = (len(voters) + expected) // 2 + 1
-    agreeing = deepest(voters)
+    agreeing = deepest(claims)
     if not voters:
         return _undecided(voters, Verdict.WAITING if expected else Verdict.NO_CANDIDATES, agreeing)
     if agreeing < needed:
@@ -149,11 +161,11 @@ def select(candidates: tuple[Candidate, ...], *, expected: int = 0, min_agreeing
     if agreeing < min_agreeing:
         return _undecided(voters, Verdict.TOO_FEW_AGREE, agreeing)
     # All that have not answered yet may be honest: of those that have, a majority of all is sure of this many only.
-    bound = shared_by(voters, needed - expected)
-    agreement = _agreement(voters, needed)
+    bound = shared_by(claims, needed - expected)
+    agreement = _agreement(claims, needed)
     assert bound is not None
     low, high = agreement
-    truechimers = [c for c in voters if low <= c.midpoint_ns <= high]
+    truechimers = [c for c in claims if low <= c.midpoint_ns <= high]
     if not truechimers:
         return _undecided(voters, Verdict.NO_SURVIVOR, agreeing)
     survivors = _cluster(truechimers, max(_KEEP_AT_LEAST, min_agreeing))
@@ -183,7 +195,8 @@ def _undecided(voters: tuple[Candidate, ...], verdict: Verdict, agreeing: int) -
 def _standing(candidate: Candidate, survived: bool, low: int, high: int) -> Standing:
     if survived:
         return Standing.SURVIVOR
-    return Standing.FALSETICKER if candidate.high_ns < low or candidate.low_ns > high else Standing.OUTLIER
+    false = candidate.refuted or candidate.high_ns < low or candidate.low_ns > high
+    return Standing.FALSETICKER if false else Standing.OUTLIER
 
 
 def shared_by(candidates: tuple[Candidate, ...], count: int) -> tuple[int, int] | None:

@@ -67,6 +67,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
         min_delay_s: running minimum of the delay, s; None before the first sample.
         poll: how often it is asked.
         denied: it told us to go away.
+        refuted: a vote's bound contradicted the claim of the newest sample.
     """
 
     name: str
@@ -82,6 +83,7 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     min_delay_s: float | None = None
     poll: PollState
     denied: bool = False
+    refuted: bool = False
 
     @property
     def identity(self) -> str:
@@ -132,6 +134,7 @@ def _after_sample(state: ServerState, sample: Sample, config: NtpConfig) -> Serv
         state,
         accepted=state.accepted + 1,
         samples=samples,
+        refuted=False,
         line=line,
         min_delay_s=sample.delay_s if least is None else min(sample.delay_s, least + _LEAK * (sample.delay_s - least)),
         poll=after_accepted(state.poll, noise_s, wander_s, config),
@@ -144,7 +147,7 @@ def forget_samples(state: ServerState, config: NtpConfig) -> ServerState:
     It counts as unheard until its next exchange ends. What it demands (RATE, DENY) and the backoff stay.
     """
     poll = msgspec.structs.replace(state.poll, score=0, warm_up_left=0 if state.poll.floor_s else config.warm_up_polls)
-    return msgspec.structs.replace(state, samples=(), line=None, reach=0, exchanges=0, poll=poll)
+    return msgspec.structs.replace(state, samples=(), line=None, reach=0, exchanges=0, poll=poll, refuted=False)
 
 
 def fit_line(samples: tuple[Sample, ...]) -> Line | None:

@@ -149,10 +149,13 @@ def sentence(status: Status, selection: Selection | None, views: Sequence[Server
     """One sentence on the time's worth and on what it hangs."""
     answering = sum(view.reach != 0 for view in views)
     servers = f"{answering} of {len(views)} servers answer"
+    divided = selection is not None and selection.verdict is not Verdict.AGREED and answering > 0
+    if divided and selection is not None:
+        servers += f", and no majority agrees ({selection.verdict.value.replace('_', ' ')})"
     match status:
         case Status.SYNCHRONISED:
             survivors = 0 if selection is None else len(selection.survivors)
-            return f"{servers}, {survivors} agree."
+            return f"{servers}." if divided else f"{servers}, {survivors} agree."
         case Status.HOLDOVER:
             return f"No fix for {age_s:.0f} s ({servers}); the interval grows."
         case Status.DISRUPTED:
@@ -160,6 +163,4 @@ def sentence(status: Status, selection: Selection | None, views: Sequence[Server
         case Status.UNKNOWN:
             if answering == 0:
                 return "No server answers; asking again, less and less often."
-            if selection is not None and selection.verdict is not Verdict.AGREED:
-                return f"{servers}, and no majority agrees ({selection.verdict.value.replace('_', ' ')})."
-            return f"Measuring ({servers})."
+            return f"{servers}." if divided else f"Measuring ({servers})."
