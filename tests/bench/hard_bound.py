@@ -386,9 +386,9 @@ def main() -> int:
         print(json.dumps(result, indent=2))
         return 0
     print(f"{args.worlds} worlds of {args.hours:g} h each, {time.monotonic() - begun:.0f} s; missed / published")
-    print(
-        f"{'':<12}{'ChronoTick':>18}{'excused':>8}{'RFC 5905':>18}{'intersection':>18}{'average':>18}  p50 width  agreed"
-    )
+    rules = ("ChronoTick", "RFC 5905", "intersection", "average")
+    heads = [f"{name:>18}" for name in rules]
+    print(f"{'':<12}{heads[0]} excused{''.join(heads[1:])}  p50 width  agreed")
     for name, said in result.items():
         first, *rest = (f"{said['missed'][rule]:>8} /{said['published'][rule]:>8}" for rule in RULES)
         cells = "".join((first, f"{said['excused']:>8}", *rest))
