@@ -1,6 +1,6 @@
 """Each model and published size: start, speed, memory, and the plain library call in the same environment beside ours.
 
-    python tests/bench/models.py [--models NAME ...] [--threads 1 2] [--seconds S] [--quick] [--json]
+    python tests/bench/models.py [--models NAME ...] [--sizes SIZE ...] [--threads 1 2] [--seconds S] [--quick] [--json]
 
 Where no published weights are at hand, models of the published dimensions with random numbers are made by the plugins'
 own libraries: speed and memory are facts then, and nothing is said about accuracy. Those are marked `random`. Genuine
@@ -34,8 +34,9 @@ from chronotick.sdk.tiny_host import TinyHost
 from chronotick.wire.launch import Launch
 from chronotick.wire.messages import Status
 
-# A batch that would take longer than this, by the one before it, is left out, s.
-PATIENCE_S, QUICK_PATIENCE_S = 120.0, 12.0
+# Longest that one batch size may take, s: then fewer forecasts are made, and below FEW it is left out.
+PATIENCE_S, QUICK_PATIENCE_S = 60.0, 12.0
+FEW = 2
 TURNS = 5
 
 
@@ -62,10 +63,12 @@ ENTRIES = (
     *(Entry("chronos", f"bolt-{s}", {"do": "make_bolt", "size": s}) for s in ("tiny", "mini")),
     Entry("chronos", "bolt-small", {"do": "make_bolt", "size": "small"}, quick=True),
     Entry("chronos", "bolt-base", {"do": "make_bolt", "size": "base"}),
+    Entry("chronos", "chronos-2", {"do": "make_chronos2", "size": "120m"}),
     Entry("timesfm", "200m", {"do": "make_timesfm", "size": "200m"}, quick=True),
     Entry("ttm", "r2-512-96", path="weights/ttm-r2-512-96-original", quick=True),
     Entry("toto", "base", {"do": "make_toto", "size": "base"}, quick=True),
     Entry("time_moe", "50m", {"do": "make_time_moe", "size": "50m"}, quick=True),
+    Entry("time_moe", "200m", {"do": "make_time_moe", "size": "200m"}),
 )
 
 
@@ -117,13 +120,17 @@ def measure(
         assert offered is not None
         assert host.process is not None
         said |= {"threads": threads, "parameters": offered.parameters, **figures}
-        expected_s = 0.0
-        for batch in batches:
-            if batch > offered.batch_max or expected_s > patience_s:
-                continue
-            said[f"batch_{batch}"] = made = forecasts(host, status, batch, seconds)
-            # Five are made at least, and the next batch is eight times as large.
-            expected_s = made["through_p50_ms"] * 8 * 5 / 1e3
+        said["load_1min"] = os.getloadavg()[0]
+        said["batches"] = {}
+        one_s, before = 0.0, 1
+        for batch in sorted({min(batch, offered.batch_max) for batch in batches}):
+            # What one will take if time grows with the batch, and how often it is then made.
+            expected_s = one_s * batch / before
+            if FEW * expected_s > patience_s:
+                break
+            fewest = FEWEST if FEWEST * expected_s <= patience_s else FEW
+            said["batches"][batch] = made = forecasts(host, status, batch, seconds, fewest)
+            one_s, before = made["through_p50_ms"] / 1e3, batch
         said |= memory_mb(host.process.pid)
         said |= beside(entry, manifest, host, status, folder, threads, patience_s)
     goal_ms = 1.05 * said["library_ms"] + 0.3
@@ -176,9 +183,8 @@ def show(said: dict[str, Any]) -> None:
         f"  import {said['import_s']:.1f} s  load {said['load_s']:.2f} s  first {said['first_ms']:.0f} ms  "
         f"RSS {said['rss_mb']:.0f}  PSS {said['pss_mb']:.0f}  peak {said['peak_rss_mb']:.0f} MB"
     )
-    for batch in BATCHES:
-        if one := said.get(f"batch_{batch}"):
-            print(f"  batch {batch:3}  p50 {one['p50_ms']:9.2f}  p99 {one['p99_ms']:9.2f}  ({one['made']} made)")
+    for batch, one in said["batches"].items():
+        print(f"  batch {batch:3}  p50 {one['p50_ms']:9.2f}  p99 {one['p99_ms']:9.2f}  ({one['made']} made)")
     print(
         f"  library {said['library_ms']:.2f}  ours {said['ours_ms']:.2f}  through {said['through_ms']:.2f} ms; "
         f"goal {said['goal_ms']:.2f} ms: {'met' if said['met'] else 'MISSED'}",
@@ -189,6 +195,7 @@ def show(said: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=[], help="plugins (default: all whose environment is sound)")
+    parser.add_argument("--sizes", nargs="+", default=[], help="of these plugins (default: all)")
     parser.add_argument("--threads", nargs="+", type=int, default=None)
     parser.add_argument("--seconds", type=float, default=5.0, help="for each batch size, at least")
     parser.add_argument(
@@ -201,7 +208,9 @@ def main() -> None:
     patience_s = QUICK_PATIENCE_S if args.quick else PATIENCE_S
     found, results = discover(), []
     for entry in ENTRIES:
-        if (args.models and entry.plugin not in args.models) or (args.quick and not entry.quick):
+        if (args.models and entry.plugin not in args.models) or (args.sizes and entry.size not in args.sizes):
+            continue
+        if args.quick and not entry.quick:
             continue
         manifest = found.find(entry.plugin)
         if problem := check_environment(manifest, sdk_version()):

@@ -59,15 +59,15 @@ def start(host: TinyHost, params: dict[str, Any], threads: int) -> tuple[Status,
     }
 
 
-def forecasts(host: TinyHost, status: Status, batch: int, seconds: float) -> dict[str, float]:
-    """Quantiles of the time that forecasts of `batch` windows take, ms."""
+def forecasts(host: TinyHost, status: Status, batch: int, seconds: float, fewest: int = FEWEST) -> dict[str, float]:
+    """Quantiles of the time that forecasts of `batch` windows take, ms; at least `fewest` are made."""
     offered = status.capabilities
     assert offered is not None
     windows = np.random.default_rng(batch).standard_normal((batch, min(WINDOW, offered.context_max))).cumsum(axis=1)
     model: list[float] = []
     whole: list[float] = []
     end = time.monotonic() + seconds
-    while time.monotonic() < end or len(model) < FEWEST:
+    while time.monotonic() < end or len(model) < fewest:
         began = time.monotonic()
         request = ForecastRequest(
             id=batch * 100_000 + len(model),

@@ -1,89 +1,26 @@
-"""One process in the plugin's environment answers for all tests here: importing torch takes seconds, or a minute."""
+"""The Chronos plugin's worker and the weights that tests load."""
 
-import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.plugin_worker import Worker, python_of, running_worker
 
-PLUGIN = Path(__file__).parents[2] / "plugins" / "chronos"
-PYTHON = PLUGIN / ".venv" / "bin" / "python"
 LEVELS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
-
-
-class Fault(Exception):
-    """What the plugin raised."""
-
-    def __init__(self, said: dict[str, Any]) -> None:
-        super().__init__(said["message"])
-        self.code: str = said["code"]
-        self.message: str = said["message"]
-        self.mend: str = said["mend"] or ""
-        self.retryable: bool = said["retryable"]
-
-
-class Worker:
-    """`plugins/chronos/tests/worker.py`, asked by name."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def __call__(self, do: str, **arguments: Any) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        assert line, "the worker in the plugin's environment died; its standard error says why"
-        answer = json.loads(line)
-        if "fault" in answer:
-            raise Fault(answer["fault"])
-        assert "crash" not in answer, answer["crash"]
-        return answer["ok"]
-
-
-def worker_environ() -> dict[str, str]:
-    """As the host starts a plugin: one quiet thread, and here nothing is fetched."""
-    return {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    }
 
 
 @pytest.fixture(scope="session")
 def plugin_python() -> Path:
     """The interpreter of the plugin's environment."""
-    if not PYTHON.exists():
-        pytest.skip("the chronos plugin's environment is not built (chronotick plugins sync chronos)")
-    return PYTHON
+    return python_of("chronos")
 
 
 @pytest.fixture(scope="session")
-def worker(plugin_python: Path) -> Iterator[Worker]:
-    """The worker; ends with its standard input."""
-    process = subprocess.Popen(
-        [plugin_python, PLUGIN / "tests" / "worker.py"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=worker_environ(),
-    )
-    with process:
-        try:
-            yield Worker(process)
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+def worker() -> Iterator[Worker]:
+    """The worker in the plugin's environment."""
+    with running_worker("chronos") as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

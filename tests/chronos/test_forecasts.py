@@ -4,22 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.plugin_worker import Fault, Worker, as_lists, walks
 
-from .conftest import LEVELS, Fault, Worker
+from .conftest import LEVELS
 
 pytestmark = pytest.mark.model
 
 CHRONOS2_LEVELS = [0.01, *LEVELS, 0.99]
-
-
-def series(k: int, n: int, seed: int = 0) -> np.ndarray[Any, Any]:
-    """k random walks of n points."""
-    return np.random.default_rng(seed).standard_normal((k, n)).cumsum(1)
-
-
-def as_lists(values: np.ndarray[Any, Any]) -> list[list[float | None]]:
-    """Rows for JSON, with None for NaN."""
-    return [[None if np.isnan(v) else float(v) for v in row] for row in values]
 
 
 def both(
@@ -33,7 +24,7 @@ def both(
 
 def test_bolt_equals_library(worker: Worker, bolt: str) -> None:
     """A batch with gaps gets, to the bit, what the library gives when called directly."""
-    values = series(3, 64)
+    values = walks(3, 64)
     values[0, 10:20] = np.nan
     values[1, :40] = np.nan
     ours, theirs = both(worker, "bolt", bolt, values, 16, LEVELS)
@@ -43,7 +34,7 @@ def test_bolt_equals_library(worker: Worker, bolt: str) -> None:
 
 def test_chronos2_equals_library(worker: Worker, chronos2: str) -> None:
     """Chronos-2 takes lists and gives lists; the plugin's answer has the SDK's shape and the library's numbers."""
-    values = series(2, 100)
+    values = walks(2, 100)
     values[1, :30] = np.nan
     ours, theirs = both(worker, "chronos2", chronos2, values, 20, CHRONOS2_LEVELS)
     assert ours.shape == (2, len(CHRONOS2_LEVELS), 20)
@@ -52,7 +43,7 @@ def test_chronos2_equals_library(worker: Worker, chronos2: str) -> None:
 
 def test_a_row_of_a_batch_is_the_row_alone(worker: Worker, bolt: str) -> None:
     """Windows of one batch do not see each other."""
-    values = series(4, 48)
+    values = walks(4, 48)
     together = worker("forecast", key="bolt", values=as_lists(values), horizon=8, levels=LEVELS)["quantiles"]
     alone = worker("forecast", key="bolt", values=as_lists(values[2:3]), horizon=8, levels=LEVELS)["quantiles"]
     assert together[2] == pytest.approx(np.array(alone[0]), rel=1e-4, abs=1e-4)
@@ -60,7 +51,7 @@ def test_a_row_of_a_batch_is_the_row_alone(worker: Worker, bolt: str) -> None:
 
 def test_levels_are_those_asked_for(worker: Worker, bolt: str) -> None:
     """A subset of levels gives the same rows as all of them, also when a level differs by rounding."""
-    values = as_lists(series(1, 64))
+    values = as_lists(walks(1, 64))
     every = worker("forecast", key="bolt", values=values, horizon=16, levels=LEVELS)["quantiles"]
     some = worker("forecast", key="bolt", values=values, horizon=16, levels=[0.1 + 1e-12, 0.5, 0.9])["quantiles"]
     assert [every[0][0], every[0][4], every[0][8]] == some[0]
@@ -68,8 +59,8 @@ def test_levels_are_those_asked_for(worker: Worker, bolt: str) -> None:
 
 def test_quantiles_never_cross(worker: Worker, bolt: str) -> None:
     """Untrained weights cross their quantiles; the plugin's answer ascends all the same and is float64."""
-    raw = np.array(worker("direct", folder=bolt, values=as_lists(series(2, 64)), horizon=16, levels=LEVELS))
-    answer = worker("forecast", key="bolt", values=as_lists(series(2, 64)), horizon=16, levels=LEVELS)
+    raw = np.array(worker("direct", folder=bolt, values=as_lists(walks(2, 64)), horizon=16, levels=LEVELS))
+    answer = worker("forecast", key="bolt", values=as_lists(walks(2, 64)), horizon=16, levels=LEVELS)
     assert (np.diff(raw, axis=2) < 0).any(), "these weights do not cross and show nothing"
     assert (np.diff(np.array(answer["quantiles"]), axis=1) >= 0).all()
     assert answer["dtype"] == "float64"
@@ -77,7 +68,7 @@ def test_quantiles_never_cross(worker: Worker, bolt: str) -> None:
 
 def test_only_the_newest_points_are_read(worker: Worker, bolt: str) -> None:
     """A window longer than the model's context of 64 is cut to its newest points."""
-    values = series(1, 300)
+    values = walks(1, 300)
     longer = worker("forecast", key="bolt", values=as_lists(values), horizon=16, levels=LEVELS)
     cut = worker("forecast", key="bolt", values=as_lists(values[:, -64:]), horizon=16, levels=LEVELS)
     assert longer == cut
@@ -85,7 +76,7 @@ def test_only_the_newest_points_are_read(worker: Worker, bolt: str) -> None:
 
 def test_nothing_to_read(worker: Worker, bolt: str) -> None:
     """A window whose newest 64 points are gap is refused: the model would answer for a series of nothing."""
-    values = series(2, 100)
+    values = walks(2, 100)
     values[1, -64:] = np.nan
     with pytest.raises(Fault, match="all gap") as caught:
         worker("forecast", key="bolt", values=as_lists(values), horizon=4, levels=[0.5])
@@ -94,7 +85,7 @@ def test_nothing_to_read(worker: Worker, bolt: str) -> None:
 
 def test_same_question_same_answer(worker: Worker, bolt: str) -> None:
     """Equal requests get equal answers, bit for bit, also from a model that was loaded anew."""
-    values = as_lists(series(2, 64))
+    values = as_lists(walks(2, 64))
     first = worker("forecast", key="bolt", values=values, horizon=16, levels=LEVELS)
     worker("load", key="again", params={"path": bolt}, seed=9)
     assert first == worker("forecast", key="bolt", values=values, horizon=16, levels=LEVELS)
@@ -104,7 +95,7 @@ def test_same_question_same_answer(worker: Worker, bolt: str) -> None:
 def test_genuine_checkpoint_equals_library(worker: Worker, genuine: str) -> None:
     """The published weights forecast through the plugin as through the library."""
     worker("load", key="genuine", params={"path": genuine})
-    ours, theirs = both(worker, "genuine", genuine, series(2, 200, seed=5), 64, LEVELS)
+    ours, theirs = both(worker, "genuine", genuine, walks(2, 200, seed=5), 64, LEVELS)
     assert np.array_equal(theirs, ours)
 
 

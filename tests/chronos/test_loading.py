@@ -7,20 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.plugin_worker import PLUGINS, Worker, worker_environ
 
-from .conftest import LEVELS, PLUGIN, Fault, Worker, worker_environ
+from .conftest import LEVELS
 
 pytestmark = pytest.mark.model
 
-EMBEDDED = PLUGIN / "src" / "chronotick_chronos" / "weights" / "model.safetensors"
-
-
-def refusal(worker: Worker, **params: object) -> Fault:
-    """What loading with these parameters raises."""
-    with pytest.raises(Fault) as caught:
-        worker("load", key="refused", params=params)
-    assert caught.value.mend
-    return caught.value
+EMBEDDED = PLUGINS / "chronos" / "src" / "chronotick_chronos" / "weights" / "model.safetensors"
 
 
 def test_embedded_checkpoint_is_the_default(worker: Worker) -> None:
@@ -68,7 +61,7 @@ def test_chronos2_is_described(worker: Worker, chronos2: str) -> None:
 
 def test_no_folder(worker: Worker, tmp_path: Path) -> None:
     """A folder that is not there is weights_missing, with the folder and the mend."""
-    fault = refusal(worker, path=str(tmp_path / "nowhere"))
+    fault = worker.refusal(path=str(tmp_path / "nowhere"))
     assert (fault.code, fault.retryable) == ("weights_missing", False)
     assert str(tmp_path / "nowhere") in fault.message
     assert "path" in fault.mend
@@ -76,14 +69,14 @@ def test_no_folder(worker: Worker, tmp_path: Path) -> None:
 
 def test_relative_folder_is_never_a_repository(worker: Worker) -> None:
     """A relative path is a folder, not something to ask the hub for."""
-    assert f"{os.sep}no{os.sep}such" in refusal(worker, path="no/such").message
+    assert f"{os.sep}no{os.sep}such" in worker.refusal(path="no/such").message
 
 
 def test_folder_without_safetensors(worker: Worker, tmp_path: Path) -> None:
     """Weights as a pickle are not weights."""
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"x")
-    fault = refusal(worker, path=str(tmp_path))
+    fault = worker.refusal(path=str(tmp_path))
     assert fault.code == "weights_missing"
     assert "pickle" in fault.message
 
@@ -92,25 +85,25 @@ def test_damaged_file(worker: Worker, bolt: str, tmp_path: Path) -> None:
     """A truncated file is weights_mismatch, not a traceback."""
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((Path(bolt) / name).read_bytes()[: 300 if name.startswith("model") else None])
-    assert refusal(worker, path=str(tmp_path)).code == "weights_mismatch"
+    assert worker.refusal(path=str(tmp_path)).code == "weights_mismatch"
 
 
 def test_foreign_model(worker: Worker, bolt: str, tmp_path: Path) -> None:
     """A folder with some other model is weights_mismatch."""
     (tmp_path / "config.json").write_text('{"model_type": "t5", "architectures": ["T5Model"]}')
     (tmp_path / "model.safetensors").write_bytes((Path(bolt) / "model.safetensors").read_bytes())
-    assert refusal(worker, path=str(tmp_path)).code == "weights_mismatch"
+    assert worker.refusal(path=str(tmp_path)).code == "weights_mismatch"
 
 
 def test_wrong_hash(worker: Worker, bolt: str) -> None:
     """`weights_sha256` holds the folder to what it was."""
-    fault = refusal(worker, path=bolt, weights_sha256="0" * 64)
+    fault = worker.refusal(path=bolt, weights_sha256="0" * 64)
     assert fault.code == "weights_mismatch"
 
 
 def test_hub_forbidden(worker: Worker) -> None:
     """With HF_HUB_OFFLINE the hub's weights are missing, and the sentence says which and why."""
-    fault = refusal(worker, repo="amazon/chronos-bolt", size="tiny", revision="0" * 40)
+    fault = worker.refusal(repo="amazon/chronos-bolt", size="tiny", revision="0" * 40)
     assert fault.code == "weights_missing"
     assert "amazon/chronos-bolt-tiny" in fault.message
     assert "HF_HUB_OFFLINE" in fault.message
@@ -121,8 +114,8 @@ def test_hub_out_of_reach(plugin_python: Path, tmp_path: Path) -> None:
     """A hub that does not answer is weights_missing within seconds; the hub library alone retries for half a minute."""
     program = (
         "import time\n"
-        "from chronotick.sdk import Params, WeightsMissing\n"
-        "from chronotick_chronos import settings, weights\n"
+        "from chronotick.sdk import Params, WeightsMissing, weights\n"
+        "from chronotick_chronos import settings\n"
         "import huggingface_hub\n"
         "began = time.monotonic()\n"
         "try:\n"
@@ -141,7 +134,7 @@ def test_hub_out_of_reach(plugin_python: Path, tmp_path: Path) -> None:
 
 def test_device_missing(worker: Worker) -> None:
     """A device that is not there is device_missing, with what to do about it."""
-    fault = refusal(worker, device="cuda:7")
+    fault = worker.refusal(device="cuda:7")
     assert (fault.code, fault.retryable) == ("device_missing", False)
     assert "cuda:7" in fault.message
     assert "device: cpu" in fault.mend
@@ -149,19 +142,24 @@ def test_device_missing(worker: Worker) -> None:
 
 def test_device_unknown(worker: Worker) -> None:
     """So is one that torch has never heard of."""
-    assert refusal(worker, device="abacus").code == "device_missing"
+    assert worker.refusal(device="abacus").code == "device_missing"
 
 
 def test_size_that_contradicts_repo(worker: Worker) -> None:
     """A size is never silently ignored."""
-    fault = refusal(worker, repo="amazon/chronos-bolt-base", size="tiny")
+    fault = worker.refusal(repo="amazon/chronos-bolt-base", size="tiny")
     assert "contradict" in fault.message
+
+
+def test_a_family_needs_a_size(worker: Worker) -> None:
+    """`repo: amazon/chronos-bolt` alone is no repository, and the mend lists the sizes."""
+    assert "tiny, mini, small, base" in worker.refusal(repo="amazon/chronos-bolt").mend
 
 
 @pytest.mark.parametrize("params", [{"sise": "tiny"}, {"dtype": "int3"}, {"size": "huge"}])
 def test_unknown_parameter(worker: Worker, params: dict[str, object]) -> None:
     """A key or value that is not known is refused, not ignored."""
-    assert not refusal(worker, **params).retryable
+    assert not worker.refusal(**params).retryable
 
 
 def test_host_never_imports_torch() -> None:

@@ -9,10 +9,9 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from tests.plugin_worker import PLUGINS, worker_environ
 
-from .conftest import PLUGIN, worker_environ
-
-TRAINING = PLUGIN / "training"
+TRAINING = PLUGINS / "chronos" / "training"
 
 
 @pytest.fixture(scope="module")

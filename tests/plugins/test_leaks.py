@@ -1,6 +1,8 @@
 """Nothing stays behind: not after many restarts, and not when the host is killed."""
 
 import asyncio
+import errno
+import logging
 import os
 import select
 import signal
@@ -10,10 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 import psutil
+import pytest
 
 from chronotick.plugins.backoff import BackoffPolicy
+from chronotick.plugins.launcher import launch_child
 from chronotick.plugins.manifest import Manifest
 from chronotick.plugins.states import State
+from chronotick.wire.launch import Launch
 from chronotick.wire.runtime_dir import RuntimeDir
 
 # Never gives up, waits hardly at all.
@@ -86,6 +91,36 @@ def test_real_plugins_that_are_restarted_leave_no_process_and_no_descriptor(
             assert not [pid for pid in pids if psutil.pid_exists(pid)]
 
     asyncio.run(asyncio.wait_for(scene(), 100))
+
+
+@pytest.mark.parametrize("call", ["pipe2", "pidfd_open"])
+def test_a_start_that_fails_half_way_leaves_no_process_and_no_descriptor(
+    call: str, echo: Callable[..., Manifest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of descriptors at the second pipe, or when the process runs already: it is ended, reaped, and all closed."""
+    genuine, calls = getattr(os, call), []
+
+    def fails(*args: Any) -> Any:
+        calls.append(args)
+        if call == "pipe2" and len(calls) == 1:
+            return genuine(*args)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    async def scene() -> None:
+        files = count_files()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, fails)
+            with pytest.raises(OSError, match="Too many open files"):
+                launch_child(
+                    echo(), Launch(endpoint="ipc:///nowhere"), threads=1, environ=os.environ,
+                    logger=logging.getLogger("test"), on_exit=lambda _: None,
+                )  # fmt: skip
+        assert count_files() == files
+        assert not psutil.Process().children()
+
+    asyncio.run(scene())
+    if call == "pidfd_open":
+        assert not psutil.pid_exists(calls[0][0])
 
 
 def test_a_killed_host_leaves_no_orphan(runtime: RuntimeDir, echo: Callable[..., Manifest]) -> None:

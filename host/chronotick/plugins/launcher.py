@@ -25,14 +25,19 @@ class Child:
     """A running plugin process. `on_exit` is called once with its exit code, after everything it held is closed."""
 
     def __init__(
-        self, process: "subprocess.Popen[bytes]", lifeline: int, pump: LogPump, on_exit: Callable[[int], None]
+        self,
+        process: "subprocess.Popen[bytes]",
+        pidfd: int,
+        lifeline: int,
+        pump: LogPump,
+        on_exit: Callable[[int], None],
     ) -> None:
         self._process = process
+        self._pidfd = pidfd
         self._lifeline = lifeline
         self._pump = pump
         self._on_exit: Callable[[int], None] | None = on_exit
         self._loop = asyncio.get_running_loop()
-        self._pidfd = os.pidfd_open(process.pid)
         self._loop.add_reader(self._pidfd, self._reap)
 
     @property
@@ -72,8 +77,7 @@ class Child:
         on_exit(self._clean_up())
 
     def _kill_group(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        _kill_group(self._process)
 
     def _clean_up(self) -> int:
         self._loop.remove_reader(self._pidfd)
@@ -98,14 +102,20 @@ def launch_child(
     Raises:
         OSError: it can not be started.
     """
-    lifeline_read, lifeline_write = os.pipe2(os.O_CLOEXEC)
-    log_read, log_write = os.pipe2(os.O_CLOEXEC)
-    os.set_blocking(log_read, False)
-    variables = child_environ(environ, manifest, msgspec.structs.replace(launch, lifeline_fd=lifeline_read), threads)
-    try:
+    # `theirs` is closed here in any case; `ours` only where something fails, the process included: nobody would ever
+    # learn of its end.
+    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+        lifeline_read, lifeline_write = os.pipe2(os.O_CLOEXEC)
+        theirs.callback(os.close, lifeline_read)
+        ours.callback(os.close, lifeline_write)
+        log_read, log_write = os.pipe2(os.O_CLOEXEC)
+        theirs.callback(os.close, log_write)
+        ours.callback(os.close, log_read)
+        os.set_blocking(log_read, False)
+        launch = msgspec.structs.replace(launch, lifeline_fd=lifeline_read)
         process = subprocess.Popen(
             manifest.argv,
-            env=variables,
+            env=child_environ(environ, manifest, launch, threads),
             cwd=manifest.folder,
             stdin=subprocess.DEVNULL,
             stdout=log_write,
@@ -113,12 +123,13 @@ def launch_child(
             pass_fds=(lifeline_read,),
             start_new_session=True,
         )
-    except BaseException:
-        for fd in (lifeline_write, log_read):
-            os.close(fd)
-        raise
-    finally:
-        for fd in (lifeline_read, log_write):
-            os.close(fd)
-    pump = LogPump(log_read, logger, asyncio.get_running_loop())
-    return Child(process, lifeline_write, pump, on_exit)
+        ours.callback(process.wait)
+        ours.callback(_kill_group, process)
+        pidfd = os.pidfd_open(process.pid)
+        ours.pop_all()
+    return Child(process, pidfd, lifeline_write, LogPump(log_read, logger, asyncio.get_running_loop()), on_exit)
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -34,6 +34,7 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
         repo: hub repository; revision: its branch, tag or commit, "" for the hub's default.
         device: as torch calls it, or auto; dtype: of the weights, as torch calls it.
         weights_sha256: what the weights must hash to, as configured or as published; "" for any.
+        name: of the weights, where neither repository nor folder says it.
     """
 
     folder: Path | None
@@ -42,11 +43,12 @@ class ModelSettings(Struct, frozen=True, kw_only=True):
     device: str
     dtype: str
     weights_sha256: str
+    name: str = ""
 
     @property
     def model_id(self) -> str:
         """How the weights are called in answers and logs."""
-        return self.repo or (self.folder.name if self.folder is not None else "")
+        return self.name or self.repo or (self.folder.name if self.folder is not None else "")
 
 
 def read_settings(

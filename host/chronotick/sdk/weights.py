@@ -21,15 +21,25 @@ _FILES: Final = ("config.json", "*.safetensors", "*.safetensors.index.json")
 _MEND: Final = "Set path to a folder with config.json and *.safetensors; with a network, check repo and revision."
 
 
-def locate(settings: ModelSettings, *, config: bool = True) -> tuple[Path, str]:
+def locate(settings: ModelSettings, *, config: bool = True, mend: str = "") -> tuple[Path, str]:
     """The folder with the weights, and the commit they are of ("" for a local folder).
 
     Args:
         config: a config.json must be there, too.
+        mend: what else helps where they are missing, one sentence.
 
     Raises:
         WeightsMissing: they are not here and can not be fetched.
     """
+    try:
+        return _located(settings, config)
+    except WeightsMissing as fault:
+        if mend:
+            raise WeightsMissing(fault.message, mend=f"{fault.mend} {mend}") from fault
+        raise
+
+
+def _located(settings: ModelSettings, config: bool) -> tuple[Path, str]:
     if settings.folder is not None:
         folder, commit = settings.folder, ""
     else:

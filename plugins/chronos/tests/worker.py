@@ -1,27 +1,24 @@
-"""Runs in the plugin's environment and answers one JSON line per question, so that tests elsewhere need no torch.
+"""Questions about this plugin, answered in its environment (`chronotick.sdk.questions`).
 
-Questions: {"do": NAME, ...arguments}. Answers: {"ok": ...}, {"fault": {code, message, mend, retryable}} or
-{"crash": traceback}. `direct` asks the model library itself and nothing of the plugin, so that the two can be compared.
+`direct` asks the model library itself and nothing of the plugin, so that the two can be compared.
 """
 
-import json
-import sys
-import time
-import traceback
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from chronotick_chronos import ChronosForecaster
 
-from chronotick.sdk import Batch, Params, PluginFault
+from chronotick.sdk import Batch
+from chronotick.sdk.questions import Models, answer_questions, beside
 
-LOADED: dict[str, ChronosForecaster] = {}
+MODELS = Models(ChronosForecaster)
 DIRECT: dict[str, Any] = {}
 
 
 # Dimensions of the published sizes: width, width of the feed-forward layers, layers, heads.
+CHRONOS2 = {"120m": (768, 3072, 12, 12)}
+TWENTY_ONE = [0.01, *(i / 20 for i in range(1, 20)), 0.99]
 BOLT = {"tiny": (256, 1024, 4, 4), "mini": (384, 1536, 4, 8), "small": (512, 2048, 6, 8), "base": (768, 3072, 12, 12)}
 
 
@@ -60,46 +57,40 @@ def make_bolt(folder: str, seed: int, drop: list[str] | None = None, size: str =
     return folder
 
 
-def make_chronos2(folder: str, seed: int) -> str:
-    """A tiny Chronos-2 with random weights, saved by the library."""
+def make_chronos2(folder: str, seed: int, size: str = "") -> str:
+    """A tiny Chronos-2 with random weights, or one of the published size ("120m"), saved by the library."""
     import torch
     from chronos.chronos2 import Chronos2Model
     from chronos.chronos2.config import Chronos2CoreConfig
 
     torch.manual_seed(seed)
-    config = Chronos2CoreConfig(d_model=32, d_kv=8, d_ff=64, num_layers=1, num_heads=4, dropout_rate=0.0)
+    width, inner, layers, heads = CHRONOS2.get(size, (32, 64, 1, 4))
+    config = Chronos2CoreConfig(
+        d_model=width, d_kv=64 if size else 8, d_ff=inner, num_layers=layers, num_heads=heads, dropout_rate=0.0
+    )
     config.architectures = ["Chronos2Model"]
     config.chronos_pipeline_class = "Chronos2Pipeline"
+    patch = 16 if size else 8
     config.chronos_config = {
-        "context_length": 128,
-        "input_patch_size": 8,
-        "input_patch_stride": 8,
-        "output_patch_size": 8,
-        "quantiles": [0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99],
+        "context_length": 8192 if size else 128,
+        "input_patch_size": patch,
+        "input_patch_stride": patch,
+        "output_patch_size": patch,
+        "quantiles": TWENTY_ONE if size else [0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99],
         "use_reg_token": True,
         "use_arcsinh": True,
-        "max_output_patches": 4,
-        "time_encoding_scale": 128,
+        "max_output_patches": 64 if size else 4,
+        "time_encoding_scale": 8192 if size else 128,
     }
     Chronos2Model(config).save_pretrained(folder)
     return folder
-
-
-def load(key: str, params: dict[str, Any], seed: int = 0) -> dict[str, Any]:
-    """Load the plugin's forecaster under a name; its capabilities, and how long it took."""
-    started = time.monotonic()
-    forecaster = ChronosForecaster()
-    said: list[float] = []
-    capabilities = forecaster.load(Params(values=params, seed=seed), lambda fraction, _: said.append(fraction))
-    LOADED[key] = forecaster
-    return {**msgspec.to_builtins(capabilities), "progress": said, "seconds": time.monotonic() - started}
 
 
 def forecast(key: str, values: list[list[float | None]], horizon: int, levels: list[float]) -> dict[str, Any]:
     """The plugin's answer; None stands for a gap."""
     array = np.array(values, dtype=np.float64)
     array.setflags(write=False)
-    answer = LOADED[key].forecast(Batch(values=array, horizon=horizon, levels=tuple(levels)))
+    answer = MODELS[key].forecast(Batch(values=array, horizon=horizon, levels=tuple(levels)))
     return {
         "quantiles": answer.values.tolist(),
         "mean": None if answer.mean is None else answer.mean.tolist(),
@@ -134,39 +125,12 @@ def overhead(key: str, folder: str, points: int, horizon: int, rounds: int) -> d
     values = np.random.default_rng(1).standard_normal((1, points)).cumsum(1)
     batch = Batch(values=values, horizon=horizon, levels=tuple(levels))
     context = torch.tensor(values, dtype=torch.float32)
-    ours: list[float] = []
-    theirs: list[float] = []
-    for _ in range(rounds + 3):
-        a = time.perf_counter()
-        LOADED[key].forecast(batch)
-        b = time.perf_counter()
-        pipeline.predict_quantiles(context, prediction_length=horizon, quantile_levels=levels)
-        c = time.perf_counter()
-        ours.append(b - a)
-        theirs.append(c - b)
-    return {"plugin_ms": float(np.median(ours[3:])) * 1e3, "library_ms": float(np.median(theirs[3:])) * 1e3}
-
-
-ACTIONS = {f.__name__: f for f in (make_bolt, make_chronos2, load, forecast, direct, overhead)}
-
-
-def main() -> None:
-    # Libraries print what they like; answers go where only answers go.
-    answers = sys.stdout
-    sys.stdout = sys.stderr
-    for line in sys.stdin:
-        question = json.loads(line)
-        try:
-            answer = {"ok": ACTIONS[question.pop("do")](**question)}
-        except PluginFault as fault:
-            said = {"code": str(fault.code), "message": fault.message, "mend": fault.mend, "retryable": fault.retryable}
-            answer = {"fault": said}
-        # The test that asked shows the traceback.
-        except Exception:  # noqa: BLE001
-            answer = {"crash": traceback.format_exc()}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+    return beside(
+        lambda: MODELS[key].forecast(batch),
+        lambda: pipeline.predict_quantiles(context, prediction_length=horizon, quantile_levels=levels),
+        rounds,
+    )
 
 
 if __name__ == "__main__":
-    main()
+    answer_questions(make_bolt, make_chronos2, MODELS.load, forecast, direct, overhead)

@@ -1,24 +1,21 @@
-"""Runs in the plugin's environment and answers one JSON line per question, so that tests elsewhere need no torch.
+"""Questions about this plugin, answered in its environment (`chronotick.sdk.questions`).
 
-Questions: {"do": NAME, ...arguments}. Answers: {"ok": ...}, {"fault": {code, message, mend, retryable}} or
-{"crash": traceback}. `direct` asks the model library itself and nothing of the plugin, so that the two can be compared.
+`direct` asks the model library itself and nothing of the plugin, so that the two can be compared.
 """
 
 import json
-import sys
 import time
-import traceback
 import warnings
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from chronotick_toto import TotoForecaster
 
-from chronotick.sdk import Batch, Params, PluginFault
+from chronotick.sdk import Batch
+from chronotick.sdk.questions import Models, answer_questions, beside
 
-LOADED: dict[str, TotoForecaster] = {}
+MODELS = Models(TotoForecaster)
 DIRECT: dict[str, Any] = {}
 LEVELS = (0.1, 0.5, 0.9)
 # The library warns of packages that it can do without.
@@ -58,16 +55,6 @@ def make_toto(folder: str, seed: int, size: str = "tiny", drop: list[str] | None
     return folder
 
 
-def load(key: str, params: dict[str, Any], seed: int = 0) -> dict[str, Any]:
-    """Load the plugin's forecaster under a name; its capabilities, and how long it took."""
-    started = time.monotonic()
-    forecaster = TotoForecaster()
-    said: list[float] = []
-    capabilities = forecaster.load(Params(values=params, seed=seed), lambda fraction, _: said.append(fraction))
-    LOADED[key] = forecaster
-    return {**msgspec.to_builtins(capabilities), "progress": said, "seconds": time.monotonic() - started}
-
-
 def forecast(
     key: str,
     values: list[list[float | None]],
@@ -102,7 +89,7 @@ def forecast(
         deadline_mono_ns=time.monotonic_ns() + int(left_ms * 1e6),
         cancelled=cancelled,
     )
-    answer = LOADED[key].forecast(batch)
+    answer = MODELS[key].forecast(batch)
     assert answer.mean is not None
     return {
         "quantiles": answer.values.tolist(),
@@ -164,17 +151,9 @@ def overhead(key: str, folder: str, points: int, horizon: int, rounds: int) -> d
     values = np.random.default_rng(1).standard_normal((1, points)).cumsum(1)
     batch = Batch(values=values, horizon=horizon, levels=LEVELS)
     scaled = ((values - values.mean()) / values.std())[:, None].tolist()
-    ours: list[float] = []
-    theirs: list[float] = []
-    for _ in range(rounds + 3):
-        a = time.perf_counter()
-        LOADED[key].forecast(batch)
-        b = time.perf_counter()
-        direct(folder, scaled, horizon, [0], side_by_side=256)
-        c = time.perf_counter()
-        ours.append(b - a)
-        theirs.append(c - b)
-    return {"plugin_ms": float(np.median(ours[3:])) * 1e3, "library_ms": float(np.median(theirs[3:])) * 1e3}
+    return beside(
+        lambda: MODELS[key].forecast(batch), lambda: direct(folder, scaled, horizon, [0], side_by_side=256), rounds
+    )
 
 
 def _library(folder: str) -> Any:
@@ -186,26 +165,5 @@ def _library(folder: str) -> Any:
     return DIRECT[folder]
 
 
-ACTIONS = {f.__name__: f for f in (make_toto, load, forecast, direct, overhead)}
-
-
-def main() -> None:
-    # Libraries print what they like; answers go where only answers go.
-    answers = sys.stdout
-    sys.stdout = sys.stderr
-    for line in sys.stdin:
-        question = json.loads(line)
-        try:
-            answer = {"ok": ACTIONS[question.pop("do")](**question)}
-        except PluginFault as fault:
-            said = {"code": str(fault.code), "message": fault.message, "mend": fault.mend, "retryable": fault.retryable}
-            answer = {"fault": said}
-        # The test that asked shows the traceback.
-        except Exception:  # noqa: BLE001
-            answer = {"crash": traceback.format_exc()}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
 if __name__ == "__main__":
-    main()
+    answer_questions(make_toto, MODELS.load, forecast, direct, overhead)

@@ -1,23 +1,18 @@
-"""Runs in the plugin's environment and answers one JSON line per question, so that tests elsewhere need no torch.
+"""Questions about this plugin, answered in its environment (`chronotick.sdk.questions`).
 
-Questions: {"do": NAME, ...arguments}. Answers: {"ok": ...}, {"fault": {code, message, mend, retryable}} or
-{"crash": traceback}. `direct` asks the model library itself and nothing of the plugin, so that the two can be compared.
+`direct` asks the model library itself and nothing of the plugin, so that the two can be compared.
 """
 
-import json
-import sys
-import time
-import traceback
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from chronotick_ttm import TtmForecaster
 
-from chronotick.sdk import Batch, Params, PluginFault
+from chronotick.sdk import Batch
+from chronotick.sdk.questions import Models, answer_questions, beside
 
-LOADED: dict[str, TtmForecaster] = {}
+MODELS = Models(TtmForecaster)
 DIRECT: dict[str, Any] = {}
 
 
@@ -59,16 +54,6 @@ def make_ttm(folder: str, seed: int, channels: int = 1, drop: list[str] | None =
     return folder
 
 
-def load(key: str, params: dict[str, Any], seed: int = 0) -> dict[str, Any]:
-    """Load the plugin's forecaster under a name; its capabilities, and how long it took."""
-    started = time.monotonic()
-    forecaster = TtmForecaster()
-    said: list[float] = []
-    capabilities = forecaster.load(Params(values=params, seed=seed), lambda fraction, _: said.append(fraction))
-    LOADED[key] = forecaster
-    return {**msgspec.to_builtins(capabilities), "progress": said, "seconds": time.monotonic() - started}
-
-
 def forecast(
     key: str,
     values: list[list[float | None]],
@@ -79,7 +64,7 @@ def forecast(
     """The plugin's points, (k, horizon); None stands for a gap."""
     array = np.array(values, dtype=np.float64)
     array.setflags(write=False)
-    answer = LOADED[key].forecast(
+    answer = MODELS[key].forecast(
         Batch(
             values=array,
             horizon=horizon,
@@ -114,40 +99,9 @@ def overhead(key: str, folder: str, points: int, horizon: int, rounds: int) -> d
     values = np.random.default_rng(1).standard_normal((1, points)).cumsum(1)
     batch = Batch(values=values, horizon=horizon, levels=(0.5,))
     past = torch.tensor(values[:, :, None], dtype=torch.float32)
-    ours: list[float] = []
-    theirs: list[float] = []
     with torch.inference_mode():
-        for _ in range(rounds + 3):
-            a = time.perf_counter()
-            LOADED[key].forecast(batch)
-            b = time.perf_counter()
-            _ = model(past_values=past).prediction_outputs
-            c = time.perf_counter()
-            ours.append(b - a)
-            theirs.append(c - b)
-    return {"plugin_ms": float(np.median(ours[3:])) * 1e3, "library_ms": float(np.median(theirs[3:])) * 1e3}
-
-
-ACTIONS = {f.__name__: f for f in (make_ttm, load, forecast, direct, overhead)}
-
-
-def main() -> None:
-    # Libraries print what they like; answers go where only answers go.
-    answers = sys.stdout
-    sys.stdout = sys.stderr
-    for line in sys.stdin:
-        question = json.loads(line)
-        try:
-            answer = {"ok": ACTIONS[question.pop("do")](**question)}
-        except PluginFault as fault:
-            said = {"code": str(fault.code), "message": fault.message, "mend": fault.mend, "retryable": fault.retryable}
-            answer = {"fault": said}
-        # The test that asked shows the traceback.
-        except Exception:  # noqa: BLE001
-            answer = {"crash": traceback.format_exc()}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+        return beside(lambda: MODELS[key].forecast(batch), lambda: model(past_values=past).prediction_outputs, rounds)
 
 
 if __name__ == "__main__":
-    main()
+    answer_questions(make_ttm, MODELS.load, forecast, direct, overhead)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,10 @@ from chronotick.sdk import (
     Progress,
     Quantiles,
     WeightsMismatch,
+    weights,
 )
 from chronotick.sdk.devices import check_device, pick_device
 from chronotick_chronos import settings as configured
-from chronotick_chronos import weights
-from chronotick_chronos.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +27,7 @@ logger = logging.getLogger(__name__)
 ACCEPTED_POINTS = 8192
 CONTEXT_MIN = 8
 BATCH_MAX = 64
-# What the checkpoint in the package must hash to: a damaged or foreign file must not be called the project's own.
-EMBEDDED_SHA256 = "e281517dbff6e7dbeb37a1fc3e158de9795bae4c2f4dbc80f60f138c1b558475"
+OR_EMBEDDED = "Or set path: embedded for the built-in checkpoint."
 
 
 class ChronosForecaster:
@@ -53,8 +50,8 @@ class ChronosForecaster:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         check_device(wanted.device, "chronos")
         progress(0.05, f"looking for the weights of {wanted.model_id}")
-        folder, commit = weights.locate(wanted)
-        digest = _checked_sha256(wanted, folder)
+        folder, commit = weights.locate(wanted, mend=OR_EMBEDDED)
+        digest = weights.checked_sha256(folder, wanted.weights_sha256)
         progress(0.1, "importing torch and chronos-forecasting")
         import torch
         from safetensors import SafetensorError
@@ -86,7 +83,7 @@ class ChronosForecaster:
                 mend="Use a Chronos-Bolt or Chronos-2 checkpoint.",
             )
         model = pipeline.model.eval()
-        _check_complete(model, weights.names(folder), folder)
+        weights.check_complete(model, folder)
         self._pipeline, self._torch = pipeline, torch
         self._is_bolt = isinstance(pipeline, ChronosBoltPipeline)
         self._context = int(pipeline.model_context_length)
@@ -140,27 +137,3 @@ class ChronosForecaster:
     def _places(self, levels: tuple[float, ...]) -> list[int]:
         """Where these levels are among the model's own; they may differ by rounding."""
         return [min(range(len(self._levels)), key=lambda i: abs(self._levels[i] - level)) for level in levels]
-
-
-def _checked_sha256(wanted: Settings, folder: Path) -> str:
-    digest = weights.sha256(folder)
-    expected = wanted.weights_sha256 or (EMBEDDED_SHA256 if wanted.embedded else "")
-    if expected and digest != expected:
-        raise WeightsMismatch(
-            f"The weights in {folder} have SHA-256 {digest}, expected {expected}.",
-            mend="Restore the file from the repository."
-            if wanted.embedded
-            else "Correct weights_sha256, or fetch again.",
-        )
-    return digest
-
-
-def _check_complete(model: Any, found: set[str], folder: Path) -> None:
-    """Refuse a checkpoint that lacks tensors: the library would leave them random and say nothing."""
-    state = model.state_dict()
-    held = {state[name].data_ptr() for name in found & state.keys()}
-    missing = sorted(name for name in state.keys() - found if state[name].data_ptr() not in held)
-    if missing:
-        raise WeightsMismatch(
-            f"The weights in {folder} lack {len(missing)} tensors, {missing[0]} first.", mend="Fetch them again."
-        )

@@ -1,0 +1,74 @@
+"""Answer questions about a model in its plugin's environment: one JSON line each, so that whoever asks needs no torch.
+
+For tests and benches, not for the host. Questions: {"do": NAME, ...arguments}. Answers: {"ok": ...},
+{"fault": {code, message, mend, retryable}} or {"crash": traceback}.
+"""
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from chronotick.sdk.errors import PluginFault
+from chronotick.sdk.forecaster import Forecaster, Params
+
+
+class Models:
+    """Forecasters of one kind, loaded under names."""
+
+    def __init__(self, kind: Callable[[], Forecaster]) -> None:
+        self._kind = kind
+        self._loaded: dict[str, Forecaster] = {}
+
+    def __getitem__(self, key: str) -> Forecaster:
+        return self._loaded[key]
+
+    def load(self, key: str, params: dict[str, Any], seed: int = 0) -> dict[str, Any]:
+        """Load one under a name; its capabilities, the steps of its progress, and how long it took."""
+        started = time.monotonic()
+        forecaster = self._kind()
+        said: list[float] = []
+        capabilities = forecaster.load(Params(values=params, seed=seed), lambda fraction, _: said.append(fraction))
+        self._loaded[key] = forecaster
+        return {**msgspec.to_builtins(capabilities), "progress": said, "seconds": time.monotonic() - started}
+
+
+def beside(plugin: Callable[[], object], library: Callable[[], object], rounds: int) -> dict[str, float]:
+    """Median milliseconds of the plugin's call and of the library's own, made in turn; the first three do not count."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _ in range(rounds + 3):
+        a = time.perf_counter()
+        plugin()
+        b = time.perf_counter()
+        library()
+        c = time.perf_counter()
+        ours.append(b - a)
+        theirs.append(c - b)
+    return {"plugin_ms": median(ours[3:]) * 1e3, "library_ms": median(theirs[3:]) * 1e3}
+
+
+def answer_questions(*actions: Callable[..., Any]) -> None:
+    """Answer until standard input ends. Each action goes by its own name."""
+    # Libraries print what they like; answers go where only answers go.
+    answers = sys.stdout
+    sys.stdout = sys.stderr
+    by_name = {action.__name__: action for action in actions}
+    for line in sys.stdin:
+        question = json.loads(line)
+        answer: dict[str, Any]
+        try:
+            answer = {"ok": by_name[question.pop("do")](**question)}
+        except PluginFault as fault:
+            said = {"code": str(fault.code), "message": fault.message, "mend": fault.mend, "retryable": fault.retryable}
+            answer = {"fault": said}
+        # Whoever asked shows the traceback.
+        except Exception:  # noqa: BLE001
+            answer = {"crash": traceback.format_exc()}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
