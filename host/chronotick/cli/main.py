@@ -29,6 +29,7 @@ from chronotick.cli import (
     stamp,
     status,
     test,
+    train,
     verify,
     waitsync,
     watch,
@@ -38,7 +39,7 @@ from chronotick.errors import ChronoTickError, ConfigError, HostAbsent, OutOfRan
 
 COMMANDS = (
     demo, run, now, waitsync, status, sources, models, watch, history, explain,
-    compare, stamp, verify, backtest, doctor, ntp, mcp, keys, lab, plugins, config, test, completion,
+    compare, stamp, verify, backtest, train, doctor, ntp, mcp, keys, lab, plugins, config, test, completion,
 )  # fmt: skip
 
 # What the `host` and `cli` extras install; the client alone does without.

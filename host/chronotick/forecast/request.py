@@ -75,10 +75,11 @@ def batch(
         names = () if window.covariates is None else window.covariates.names
         key = (role.plugin, window.origin_raw_ns, window.step_ns, len(window.rate), role.horizon, names)
         groups.setdefault(key, []).append((role, window))
-    return tuple(_request(group, _common(levels, offered.get(key[0], levels))) for key, group in groups.items())
+    return tuple(_request(group, common_levels(levels, offered.get(key[0], levels))) for key, group in groups.items())
 
 
-def _common(wanted: tuple[float, ...], offered: tuple[float, ...]) -> tuple[float, ...]:
+def common_levels(wanted: tuple[float, ...], offered: tuple[float, ...]) -> tuple[float, ...]:
+    """Those of the wanted levels that are offered; all that are offered where that is none."""
     return tuple(a for a in wanted if any(abs(a - b) < LEVEL_TOLERANCE for b in offered)) or offered
 
 

@@ -80,6 +80,20 @@ class Weights(Section, frozen=True):
     licence: str = ""
 
 
+class Training(Section, frozen=True):
+    """How `chronotick train` fine-tunes it.
+
+    Attributes:
+        module: run in the plugin's environment on a folder, as `sdk.tune` says; "" where it can not be trained.
+        context: points of a window.
+        horizon: points ahead.
+    """
+
+    module: Annotated[str, Meta(pattern=r"^([A-Za-z_][A-Za-z0-9_.]*)?$")] = ""
+    context: Whole = 256
+    horizon: Whole = 64
+
+
 class Limits(Section, frozen=True):
     """How long and how much.
 
@@ -121,6 +135,7 @@ class _File(Section, frozen=True, kw_only=True):
     process: Process = field(default_factory=Process)
     environment: Environment = field(default_factory=Environment)
     weights: Weights = field(default_factory=Weights)
+    training: Training = field(default_factory=Training)
     limits: Limits = field(default_factory=Limits)
     claims: Claims = field(default_factory=Claims)
 
@@ -137,6 +152,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     process: Process
     environment: Environment
     weights: Weights
+    training: Training
     limits: Limits
     claims: Claims
 

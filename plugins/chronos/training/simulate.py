@@ -6,6 +6,7 @@ load steps through a thermal lag, warm-up, ageing), measured with noise, outlier
 several Kalman filters and smoothed backwards over all fixes up to the origin (Rauch, Tung and Striebel 1965).
 
     python simulate.py POOL --shards 64 --first 0 --seed 7
+    python simulate.py POOL --shards 40 --seed 8 --mix late
 """
 
 import argparse
@@ -20,6 +21,39 @@ CONTEXT = 256
 HORIZON = 64
 SHARD = 16_384
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How often the effects occur, and how large cycles are.
+
+    Attributes:
+        cycles: chances of the first, second and third cycle.
+        peak: log10 of the range of a cycle's peak offset.
+        kinds: chances of a cycle being a sine, rich in harmonics, squared, or a duty cycle through the thermal lag.
+        jitter: chance that a cycle's phase wanders.
+        fade: chance that a cycle's amplitude wanders.
+        daily: chance of a daily cycle with weather, most often on a grid of 900 s.
+    """
+
+    cycles: tuple[float, float, float] = (0.75, 0.35, 0.12)
+    peak: tuple[float, float] = (-0.3, 3.0)
+    kinds: tuple[float, float, float, float] = (0.35, 0.3, 0.1, 0.25)
+    jitter: float = 0.55
+    fade: float = 0.3
+    daily: float = 0.0
+
+
+MIXES = {
+    "first": Mix(),
+    # More of what the first mix taught least: cycles that wander and are small beside the noise, and days.
+    "late": Mix(
+        cycles=(0.9, 0.35, 0.12), peak=(-0.5, 2.3), kinds=(0.27, 0.38, 0.05, 0.3), jitter=0.75, fade=0.5, daily=0.2
+    ),
+}
+# Steps of a day on grids of 900, 600, 300, 256 and 1800 s, and how often each.
+DAY_STEPS = (96.0, 144.0, 288.0, 337.5, 48.0)
+DAY_CHANCES = (0.6, 0.1, 0.1, 0.1, 0.1)
 
 
 @dataclass(frozen=True)
@@ -86,21 +120,21 @@ def _wander(d: Draw, steps: int) -> tuple[Array, Array]:
     return out[0], out[1]
 
 
-def _cycles(d: Draw, steps: int, tau: Array) -> tuple[Array, Array, Array]:
+def _cycles(d: Draw, steps: int, tau: Array, mix: Mix) -> tuple[Array, Array, Array]:
     """Up to three cycles: both futures and the largest peak offset of any."""
     t = np.arange(steps)
     total = [np.zeros((d.n, steps)), np.zeros((d.n, steps))]
     largest = np.zeros((d.n, 1))
-    for p in (0.75, 0.35, 0.12):
+    for p in mix.cycles:
         period = d.log10(np.log10(5.0), np.log10(400.0))
-        peak = d.log10(-0.3, 3.0) * d.chance(p)
+        peak = d.log10(*mix.peak) * d.chance(p)
         start = d.uniform(0, 2 * np.pi)
-        jitter = d.chance(0.55) * d.log10(-1.7, 0.0) / np.sqrt(period)
-        fade = d.chance(0.3) * d.log10(-1.7, -0.3) / np.sqrt(period)
+        jitter = d.chance(mix.jitter) * d.log10(-1.7, 0.0) / np.sqrt(period)
+        fade = d.chance(mix.fade) * d.log10(-1.7, -0.3) / np.sqrt(period)
         second, third = d.uniform(-0.6, 0.6), d.uniform(-0.3, 0.3)
         shift2, shift3 = d.uniform(0, 2 * np.pi), d.uniform(0, 2 * np.pi)
         duty, edge = d.uniform(0.15, 0.85), d.log10(0.3, 1.2)
-        kind = d.rng.choice(4, (d.n, 1), p=(0.35, 0.3, 0.1, 0.25))
+        kind = d.rng.choice(4, (d.n, 1), p=mix.kinds)
         for k, (e, g) in enumerate(zip(d.normal(steps), d.normal(steps), strict=True)):
             phase = 2 * np.pi * t / period + start + jitter * np.cumsum(e, 1)
             sine = np.sin(phase)
@@ -114,6 +148,24 @@ def _cycles(d: Draw, steps: int, tau: Array) -> tuple[Array, Array, Array]:
     return total[0], total[1], largest
 
 
+def _days(d: Draw, steps: int, chance: float) -> tuple[Array, Array, Array]:
+    """A daily cycle whose size and level change with the weather: both futures and the peak offset, zero without."""
+    t = np.arange(steps)
+    period = d.rng.choice(DAY_STEPS, (d.n, 1), p=DAY_CHANCES)
+    peak = d.log10(-0.3, 4.0) * d.chance(chance)
+    phase = 2 * np.pi * t / period + d.uniform(0, 2 * np.pi)
+    shape = np.sin(phase)
+    shape = shape + d.uniform(0, 0.6) * np.sin(2 * phase + d.uniform(0, 2 * np.pi))
+    shape = shape + d.uniform(0, 0.3) * np.sin(3 * phase + d.uniform(0, 2 * np.pi))
+    swing, level = d.log10(-1.5, -0.3), d.log10(-1.5, -0.2)
+    slow, fast = period * d.log10(-0.3, 0.7), period * d.log10(-1.3, 0.3)
+    out = []
+    for e, g in zip(d.normal(steps), d.normal(steps), strict=True):
+        weather = _lag(e, slow) * np.sqrt(2 * slow), _lag(g, fast) * np.sqrt(2 * fast)
+        out.append(peak * (2 * np.pi / period) * (shape * np.exp(swing * weather[0]) + level * weather[1]))
+    return out[0], out[1], peak
+
+
 def _loads(d: Draw, steps: int, tau: Array) -> Array:
     """Load that is switched at a few random instants, through the thermal lag. The past rules: few lie ahead."""
     t = np.arange(steps)
@@ -123,17 +175,21 @@ def _loads(d: Draw, steps: int, tau: Array) -> Array:
     return d.chance(0.25) * d.log10(-1.5, 1.0) * _lag(u, tau)
 
 
-def true_rates(n: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+def true_rates(n: int, rng: np.random.Generator, mix: Mix) -> tuple[Array, Array, Array]:
     """Rates of `n` oscillators on CONTEXT + HORIZON steps, of their twins, and each one's largest cycle."""
     d = Draw(n, rng)
     steps = CONTEXT + HORIZON
     t = np.arange(steps)
     tau = d.log10(-0.3, 1.8)
     walk, walk_twin = _wander(d, steps)
-    cycle, cycle_twin, largest = _cycles(d, steps, tau)
+    cycle, cycle_twin, largest = _cycles(d, steps, tau, mix)
     common = _loads(d, steps, tau)
     common += d.chance(0.2) * d.log10(-1.5, 1.0) * d.rng.choice((-1.0, 1.0), (n, 1)) * np.exp(-t / d.log10(0.7, 2.5))
     common += d.chance(0.25) * d.log10(-5.0, -2.0) * d.rng.choice((-1.0, 1.0), (n, 1)) * t
+    if mix.daily:
+        day, day_twin, peak = _days(d, steps, mix.daily)
+        alone = np.where((peak > 0) & (d.chance(0.6) > 0), 0.0, 1.0)
+        cycle, cycle_twin, largest = cycle * alone + day, cycle_twin * alone + day_twin, np.maximum(largest, peak)
     return walk + cycle + common, walk_twin + cycle_twin + common, largest
 
 
@@ -216,10 +272,10 @@ def smooth_rates(z: Array, mask: NDArray[np.bool_], r: Array, rng: np.random.Gen
     return rate
 
 
-def windows(n: int, rng: np.random.Generator) -> Windows:
+def windows(n: int, rng: np.random.Generator, mix: Mix = MIXES["first"]) -> Windows:
     """`n` windows with their futures."""
     d = Draw(n, rng)
-    rate, twin, largest = true_rates(n, rng)
+    rate, twin, largest = true_rates(n, rng, mix)
     mask, density, first = _fix_mask(n, rng)
     noise = d.log10(-1.0, 0.8) / np.sqrt(density)
     white = d.chance(0.35) * d.log10(-2.0, 0.0) * rng.standard_normal((n, CONTEXT))
@@ -248,9 +304,9 @@ def windows(n: int, rng: np.random.Generator) -> Windows:
     return Windows(context, future, (largest > 10 * noise)[:, 0])
 
 
-def shard(seed: int, index: int, n: int = SHARD) -> Windows:
+def shard(seed: int, index: int, mix: Mix, n: int = SHARD) -> Windows:
     """Shard `index` of the pool of `seed`: the same windows on every machine."""
-    parts = [windows(2048, np.random.default_rng([seed, index, k])) for k in range(n // 2048)]
+    parts = [windows(2048, np.random.default_rng([seed, index, k]), mix) for k in range(n // 2048)]
     return Windows(
         np.concatenate([p.context for p in parts]),
         np.concatenate([p.future for p in parts], 1),
@@ -264,13 +320,14 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=64)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--mix", choices=sorted(MIXES), default="first")
     args = parser.parse_args()
     args.pool.mkdir(parents=True, exist_ok=True)
     for index in range(args.first, args.first + args.shards):
         path = args.pool / f"{args.seed}-{index:04d}.npz"
         if path.exists():
             continue
-        w = shard(args.seed, index)
+        w = shard(args.seed, index, MIXES[args.mix])
         staging = path.with_suffix(".part.npz")
         np.savez(staging, context=w.context.astype(np.float32), future=w.future.astype(np.float32), cyclic=w.cyclic)
         os.replace(staging, path)

@@ -5,6 +5,8 @@ augmentation from (seed, step). The state is written to a staging name and renam
 stopped goes on where it was. The learning rate warms up, stays, and falls to zero over the last `--decay` steps.
 
     python train.py OUT --pool POOL --steps 60000 --decay 15000
+
+With `--init MODEL` the weights start from a checkpoint of an earlier run, so that a recipe can have several parts.
 """
 
 import argparse
@@ -169,12 +171,15 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=224)
     parser.add_argument("--patch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--init", type=Path, default=None, help="folder of a checkpoint to start from")
     parser.add_argument("--stop-at", type=int, default=None, help="stop at this step; the schedule stays")
     args = parser.parse_args()
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     shape = (args.seed, args.layers, args.decoder_layers, args.width, args.hidden, args.patch)
     model = build(*shape)
+    if args.init is not None:
+        model.load_state_dict(load_file(args.init / "model.safetensors"), strict=False)
     optimizer = Muon(model, lr=args.lr, matrix_lr=args.muon_lr)
     average = {k: v.detach().clone() for k, v in model.named_parameters()}
     step, spent = 0, 0.0

@@ -58,12 +58,12 @@ class TtmForecaster:
         torch.set_num_threads(params.threads)
         torch.manual_seed(params.seed)
         progress(0.7, f"loading {wanted.model_id} on {device}")
-        model = _load_model(torch, TinyTimeMixerForPrediction, wanted, folder).to(device).eval()
+        model = load_model(torch, TinyTimeMixerForPrediction, wanted, folder).to(device).eval()
         weights.check_complete(model, folder)
         config = model.config
         self._model, self._torch = model, torch
         self._context = int(config.context_length)
-        self._channels, self._place = _channels(config)
+        self._channels, self._place = channels(config)
         self._resolution = bool(config.resolution_prefix_tuning)
         logger.info("%s: TTM, %d points in, sha256 %s", wanted.model_id, self._context, digest)
         return Capabilities(
@@ -128,7 +128,12 @@ class TtmForecaster:
         return self._torch.from_numpy(values).to(self._model.device, self._model.dtype)
 
 
-def _load_model(torch: Any, kind: Any, wanted: ModelSettings, folder: Path) -> Any:
+def load_model(torch: Any, kind: Any, wanted: ModelSettings, folder: Path) -> Any:
+    """The library's model of a folder.
+
+    Raises:
+        WeightsMismatch: it holds none.
+    """
     from safetensors import SafetensorError
 
     try:
@@ -144,7 +149,7 @@ def _load_model(torch: Any, kind: Any, wanted: ModelSettings, folder: Path) -> A
         ) from error
 
 
-def _channels(config: Any) -> tuple[int, int]:
+def channels(config: Any) -> tuple[int, int]:
     """How many series the model wants side by side, and which of them is forecast.
 
     Most weights treat each series by itself, whatever their number in training was; those take one.
