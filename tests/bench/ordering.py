@@ -1,12 +1,14 @@
 """Ordering events of many hosts: how many verdicts are proofs, and whether any is wrong.
 
-    python tests/bench/ordering.py [--pairs 1000000] [--worlds 10] [--hosts 24] [--hours 2] [--seed 1] [--json]
+    python tests/bench/ordering.py [--pairs 1000000] [--worlds 10] [--hosts 24] [--hours 2] [--seed 1] [--lopsided 0.4]
+        [--json]
 
 Each host has a raw clock with an offset and a wandering rate of its own, and five servers, one of which lies: by
 microseconds up to seconds, and claiming to be exact. Paths are asymmetric, differently for each host and server, and
-queue at random. The hosts run the real pipeline (vote, hard bound, floor), on outcomes made here; nothing else is
-simulated, and no clock is read. Pairs of events happen on two different hosts, from a microsecond to ten seconds
-apart, evenly in the logarithm, either one first. Each pair is ordered four times:
+queue at random: of a path's delay a share of one half, give or take up to `--lopsided`, is on the way there. The hosts
+run the real pipeline (vote, hard bound, floor), on outcomes made here; nothing else is simulated, and no clock is read.
+Pairs of events happen on two different hosts, from a microsecond to ten seconds apart, evenly in the logarithm, either
+one first. Each pair is ordered four times:
 
     compare       chronotick.compare on what both hosts know then: BEFORE, AFTER or AMBIGUOUS
     estimates     by the hosts' best estimates alone
@@ -16,9 +18,10 @@ apart, evenly in the logarithm, either one first. Each pair is ordered four time
 Pairs are spread over several worlds, each with hosts, servers and paths of its own. Only the first way may abstain. A
 definite verdict is wrong when true time says otherwise.
 
-The probability of an AMBIGUOUS pair comes from the calibrated intervals, and these can not know a path's asymmetry:
-nothing on this side of the network can. Here it is harsh, so the probability claims too much; the table shows by how
-much. The definite verdicts do not rest on it.
+The probability of an AMBIGUOUS pair is held against what came true: of the pairs whose likelier order was said with
+such a probability, the share that had it. Beside it stands the same from the calibrated intervals alone, which know
+nothing of a path's asymmetry, nor of a server that is wrong within its claim. A tenth as many pairs more happen on one
+host each, whose shift is the same for both events.
 """
 
 import argparse
@@ -30,7 +33,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from chronotick import Instant, Order, Status, compare
+from chronotick import Comparison, Instant, Order, Status, compare
 from chronotick.config.schema import Config, NtpConfig
 from chronotick.ntp.outcome import Outcome, Sample
 from chronotick.ntp.select import Verdict
@@ -43,6 +46,9 @@ POLL_S = 64.0
 WARM_UP_S = 600.0
 LEAST_GAP_S, MOST_GAP_S = 1e-6, 10.0
 SERVERS = 5
+LOPSIDED = 0.4
+# Edges of the classes of the probability that is said for the likelier order.
+CONFIDENCE = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
 class Server(NamedTuple):
@@ -72,6 +78,7 @@ class Machine:
     """A host: its oscillator, its servers, its pipeline, and the events that happen on it."""
 
     seed: int
+    lopsided: float = LOPSIDED
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -91,7 +98,7 @@ class Machine:
         dispersion = 10 ** rng.uniform(-4, -2.3)
         lie = rng.choice((-1, 1)) * 10 ** rng.uniform(-4.5, 0.5)
         whole = 10 ** rng.uniform(-3.3, -1.1)
-        share = rng.uniform(0.1, 0.9)
+        share = 0.5 + rng.uniform(-self.lopsided, self.lopsided)
         return Server(
             f"server {number}",
             lie if liar else rng.uniform(-1, 1) * dispersion,
@@ -151,7 +158,15 @@ class Machine:
         sigma_s = state.sigma_s(raw)
         half_s = sigma_s * self.pipeline.fusion.intervals.multiplier(max(state.ahead_s(raw), 0.0), 0.0)
         event.known = Instant(
-            utc, earliest, latest, round(sigma_s * S), round(half_s * S), raw - state.raw_ns, Status.SYNCHRONISED
+            utc,
+            earliest,
+            latest,
+            round(sigma_s * S),
+            round(half_s * S),
+            raw - state.raw_ns,
+            Status.SYNCHRONISED,
+            epoch=1,
+            host_instance=self.seed,
         )
         event.ntp_ns = raw + self.ntp_theta_ns
         event.raw_clock_ns = self.boot_ns + raw + self.set_wrong_ns
@@ -175,10 +190,12 @@ class Machine:
             event = next(left, None)
 
 
-def pairs_of(machines: list[Machine], count: int, seconds: float, rng: random.Random) -> Iterator[tuple[Event, Event]]:
-    """Pairs of events on two different hosts."""
+def pairs_of(
+    machines: list[Machine], count: int, seconds: float, rng: random.Random, *, apart: bool = True
+) -> Iterator[tuple[Event, Event]]:
+    """Pairs of events on two different hosts, or on one."""
     for _ in range(count):
-        one, two = rng.sample(machines, 2)
+        one, two = rng.sample(machines, 2) if apart else [rng.choice(machines)] * 2
         begin = START_NS + round(rng.uniform(WARM_UP_S, seconds - 2 * MOST_GAP_S) * S)
         gap = round(10 ** rng.uniform(math.log10(LEAST_GAP_S), math.log10(MOST_GAP_S)) * S)
         pair = Event(begin), Event(begin + rng.choice((-1, 1)) * gap)
@@ -194,19 +211,56 @@ WAYS: dict[str, Callable[[Event], int]] = {
 }
 
 
+class Reliability:
+    """What was said with a probability, beside what came true."""
+
+    def __init__(self) -> None:
+        self.pairs = 0
+        self.squares = self.surprise = 0.0
+        self.classes = {edge: [0, 0.0, 0] for edge in CONFIDENCE}
+
+    def add(self, probability: float, *, before: bool) -> None:
+        """One pair, said to be in order with this probability."""
+        self.pairs += 1
+        self.squares += (probability - before) ** 2
+        self.surprise -= math.log(probability if before else 1 - probability)
+        said = max(probability, 1 - probability)
+        one = self.classes[max(edge for edge in CONFIDENCE if said >= edge)]
+        one[0] += 1
+        one[1] += said
+        one[2] += before == (probability > 0.5)
+
+    def result(self) -> dict[str, Any]:
+        """Mean scores (less is better; always one half: 0.25 and 0.693), and each class: pairs, said, came true."""
+        return {
+            "pairs": self.pairs,
+            "brier": self.squares / self.pairs if self.pairs else None,
+            "log_loss": self.surprise / self.pairs if self.pairs else None,
+            "classes": {
+                f"{edge}": {"pairs": count, "said": said / count, "came_true": true / count}
+                for edge, (count, said, true) in self.classes.items()
+                if count
+            },
+        }
+
+
+def alone(a: Instant, b: Instant) -> Comparison:
+    """`compare` as if the calibrated intervals were all that there is to know: as of one host's two instants."""
+    return compare(a._replace(host_instance=1), b._replace(host_instance=1))
+
+
 class Tally:
     """Counts over all pairs of all worlds."""
 
     def __init__(self) -> None:
         self.pairs = self.definite = self.wrong = self.outside = 0
         self.wrong_by = dict.fromkeys(WAYS, 0)
-        self.squares = 0.0
         self.by_gap: dict[int, list[int]] = {}
-        self.by_tenth: dict[int, list[int]] = {}
+        self.said = {"compare": Reliability(), "calibrated alone": Reliability(), "one host": Reliability()}
         self.widths: list[int] = []
 
     def add(self, a: Event, b: Event) -> None:
-        """Order one pair in every way."""
+        """Order one pair of two hosts in every way."""
         assert a.known is not None
         assert b.known is not None
         before = a.true_ns < b.true_ns
@@ -222,28 +276,33 @@ class Tally:
         if sure:
             self.wrong += (said.order is Order.BEFORE) != before
         else:
-            self.squares += (said.probability - before) ** 2
-            tenth = self.by_tenth.setdefault(min(int(said.probability * 10), 9), [0, 0])
-            tenth[0] += 1
-            tenth[1] += before
+            self.said["compare"].add(said.probability, before=before)
+            self.said["calibrated alone"].add(alone(a.known, b.known).probability, before=before)
         for name, stamp in WAYS.items():
             self.wrong_by[name] += (stamp(a) < stamp(b)) != before
+
+    def add_of_one_host(self, a: Event, b: Event) -> None:
+        """Order one pair of one host."""
+        assert a.known is not None
+        assert b.known is not None
+        before = a.true_ns < b.true_ns
+        said = compare(a.known, b.known)
+        if said.order is Order.AMBIGUOUS:
+            self.said["one host"].add(said.probability, before=before)
+        else:
+            self.wrong += (said.order is Order.BEFORE) != before
 
     def result(self) -> dict[str, Any]:
         """All counts and shares."""
         widths = sorted(self.widths)
-        ambiguous = self.pairs - self.definite
         return {
             "pairs": self.pairs,
             "definite": self.definite,
             "wrong_definite": self.wrong,
-            "ambiguous_share": ambiguous / self.pairs,
+            "ambiguous_share": 1 - self.definite / self.pairs,
             "pairs_with_true_time_outside_a_hard_interval": self.outside,
             "wrong_share": {name: count / self.pairs for name, count in self.wrong_by.items()},
-            "ambiguous_brier": self.squares / ambiguous if ambiguous else None,
-            "ambiguous_before_by_tenth": {
-                f"{tenth / 10:.1f}": [count, hits / count] for tenth, (count, hits) in sorted(self.by_tenth.items())
-            },
+            "reliability": {name: one.result() for name, one in self.said.items()},
             "definite_share_by_gap": {
                 f"1e{power} s": [count, sure / count] for power, (count, sure) in sorted(self.by_gap.items())
             },
@@ -258,21 +317,26 @@ def known(*events: Event) -> Iterator[tuple[Instant, int]]:
         yield event.known, event.true_ns
 
 
-def simulate(pairs: int, worlds: int, hosts: int, hours: float, seed: int) -> dict[str, Any]:
+def simulate(
+    pairs: int, worlds: int, hosts: int, hours: float, seed: int, lopsided: float = LOPSIDED
+) -> dict[str, Any]:
     """One run; equal arguments give equal results."""
     tally = Tally()
     seconds = hours * 3600
     for world in range(worlds):
         rng = random.Random(f"{seed} {world}")
-        machines = [Machine(rng.getrandbits(64)) for _ in range(hosts)]
+        machines = [Machine(rng.getrandbits(64), lopsided) for _ in range(hosts)]
         share = pairs // worlds + (world < pairs % worlds)
         made = list(pairs_of(machines, share, seconds, rng))
+        alike = list(pairs_of(machines, share // 10, seconds, rng, apart=False))
         for machine in machines:
             machine.run(seconds)
         for a, b in made:
             tally.add(a, b)
+        for a, b in alike:
+            tally.add_of_one_host(a, b)
     given = {"worlds": worlds, "hosts_each": hosts, "servers_each": SERVERS, "liars_each": 1, "hours": hours}
-    return given | {"seed": seed} | tally.result()
+    return given | {"lopsided": lopsided, "seed": seed} | tally.result()
 
 
 def main() -> None:
@@ -282,10 +346,13 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=24)
     parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--lopsided", type=float, default=LOPSIDED, help="0: symmetric paths, 0.5: up to all on one way"
+    )
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     begun = time.monotonic()
-    result = simulate(args.pairs, args.worlds, args.hosts, args.hours, args.seed) | {
+    result = simulate(args.pairs, args.worlds, args.hosts, args.hours, args.seed, args.lopsided) | {
         "took_s": round(time.monotonic() - begun, 1)
     }
     if args.json:
@@ -299,17 +366,18 @@ def main() -> None:
         f"hard interval        p50 {result['hard_width_ms']['p50']:.2f} ms, p99 {result['hard_width_ms']['p99']:.2f} ms"
     )
     print(f"compare              {result['definite']} definite, {result['wrong_definite']} of them wrong")
-    print(
-        f"                     {result['ambiguous_share']:.1%} AMBIGUOUS, Brier score {result['ambiguous_brier']:.3f}"
-    )
+    print(f"                     {result['ambiguous_share']:.1%} AMBIGUOUS")
     for name, share in result["wrong_share"].items():
         print(f"{name:20} {share:.2%} wrong, none admitted")
     print("\ngap          pairs  definite")
     for gap, (count, share) in result["definite_share_by_gap"].items():
         print(f"from {gap:6} {count:7} {share:9.1%}")
-    print("\nAMBIGUOUS, said with probability  pairs  came true")
-    for tenth, (count, share) in result["ambiguous_before_by_tenth"].items():
-        print(f"from {tenth}{count:30} {share:10.1%}")
+    print("\nAMBIGUOUS pairs: probability said for the likelier order, and how often it was so")
+    for name, one in result["reliability"].items():
+        print(f"{name}: Brier score {one['brier']:.3f} (a coin 0.250), log loss {one['log_loss']:.3f} (a coin 0.693)")
+        print("  from        pairs      said  came true")
+        for edge, row in one["classes"].items():
+            print(f"  {edge:8}{row['pairs']:9}{row['said']:10.1%}{row['came_true']:11.1%}")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,22 @@ NS = st.integers(-(10**9), 10**9)
 WIDTH = st.integers(0, 10**9)
 
 
-def instant(utc: int, early: int = 1000, late: int = 1000, half: int = 100) -> Instant:
-    return Instant(utc, utc - early, utc + late, half // 2, half, 0, Status.SYNCHRONISED)
+def instant(utc: int, early: int = 1000, late: int = 1000, half: int = 100, host: int = 0, epoch: int = 1) -> Instant:
+    return Instant(
+        utc, utc - early, utc + late, half // 2, half, 0, Status.SYNCHRONISED, host_instance=host, epoch=epoch
+    )
+
+
+def reliability(said: list[tuple[float, bool]]) -> dict[int, tuple[float, float]]:
+    """Of each tenth of probabilities with enough pairs: mean of what was said, share that came true."""
+    tenths: dict[int, list[tuple[float, bool]]] = {}
+    for probability, before in said:
+        tenths.setdefault(min(int(probability * 10), 9), []).append((probability, before))
+    return {
+        tenth: (sum(one[0] for one in pairs) / len(pairs), sum(one[1] for one in pairs) / len(pairs))
+        for tenth, pairs in tenths.items()
+        if len(pairs) >= 500
+    }
 
 
 @given(NS, WIDTH, WIDTH, NS, WIDTH, WIDTH, WIDTH, WIDTH)
@@ -49,24 +63,53 @@ def test_the_other_way_round_is_the_other_verdict(
     assert back.gap_ns == -there.gap_ns
 
 
-def test_the_probability_is_what_happens() -> None:
-    """Of pairs said to be in order with probability p, a share p is, when the errors are as calibrated."""
+def test_the_probability_on_one_host_is_what_happens() -> None:
+    """Of pairs of one host said to be in order with probability p, a share p is, when the errors are as calibrated."""
     rng = random.Random(5)
-    bins: dict[int, list[bool]] = {}
+    said = []
     for _ in range(40_000):
         truth_a, truth_b = rng.gauss(0, 300), rng.gauss(0, 300)
-        seen_a, seen_b = truth_a + rng.gauss(0, 100), truth_b + rng.gauss(0, 200)
-        # A wide prior on the true times leaves the error distribution as the whole evidence.
-        a = instant(round(seen_a), 10**6, 10**6, 196)
-        b = instant(round(seen_b), 10**6, 10**6, 392)
-        bins.setdefault(round(compare(a, b).probability * 10), []).append(truth_a < truth_b)
-    for tenth, outcomes in bins.items():
-        assert sum(outcomes) / len(outcomes) == pytest.approx(tenth / 10, abs=0.08)
+        # What both share cancels, and the hard interval plays no part.
+        shift = rng.uniform(-(10**5), 10**5)
+        a = instant(round(truth_a + shift + rng.gauss(0, 100)), 10**6, 10**6, 196, host=7)
+        b = instant(round(truth_b + shift + rng.gauss(0, 200)), 10**6, 10**6, 392, host=7)
+        said.append((compare(a, b).probability, truth_a < truth_b))
+    found = reliability(said)
+    assert len(found) == 10
+    for mean, share in found.values():
+        assert share == pytest.approx(mean, abs=0.08)
+
+
+def test_the_probability_across_hosts_allows_for_what_shifts_them() -> None:
+    """Where each host's estimates are shifted by the mean of two shifts within its bound, a share p is in order too."""
+    rng = random.Random(6)
+    said = []
+    for _ in range(40_000):
+        truth_a, truth_b = rng.gauss(0, 9000), rng.gauss(0, 9000)
+        shifts = [rng.triangular(-bound, bound) for bound in (10_000, 3000)]
+        a = instant(round(truth_a + shifts[0] + rng.gauss(0, 100)), 10_000, 10_000, 196, host=7)
+        b = instant(round(truth_b + shifts[1] + rng.gauss(0, 200)), 3000, 3000, 392, host=8)
+        if (found := compare(a, b)).order is Order.AMBIGUOUS:
+            said.append((found.probability, truth_a < truth_b))
+    classes = reliability(said)
+    assert len(classes) == 10
+    for mean, share in classes.values():
+        assert share == pytest.approx(mean, abs=0.08)
+
+
+@pytest.mark.parametrize(("host", "epoch"), [(8, 1), (7, 2), (0, 1)])
+def test_only_one_host_in_one_epoch_shares_its_shift(host: int, epoch: int) -> None:
+    """Another host, another epoch, or nobody knows whose: the probability is nearer to one half."""
+    first, later = instant(0, host=7), instant(100, host=7)
+    known = compare(first, later).probability
+    assert 0.9 < known < 0.99
+    assert 0.5 < compare(first, instant(100, host=host, epoch=epoch)).probability < 0.6
+    assert compare(instant(0), instant(100)).probability < 0.6
 
 
 def test_exact_times_without_spread_lean_to_their_order() -> None:
     """No spread at all still is no proof while the hard intervals touch."""
-    same, later = instant(0, half=0), instant(5, half=0)
+    same, later = instant(0, half=0, host=7), instant(5, half=0, host=7)
     assert compare(same, same) == Comparison(Order.AMBIGUOUS, 0.5, 0)
     assert compare(same, later).probability == 0.999
     assert compare(later, same).probability == pytest.approx(0.001)

@@ -35,6 +35,29 @@ def test_the_further_apart_the_more_is_proven(result: Any) -> None:
     assert shares[-1] > 0.99
 
 
+def too_much(said: Any) -> float:
+    """By how much the probabilities from 0.7 up exceed the share that came true."""
+    rows = [row for edge, row in said["classes"].items() if float(edge) >= 0.7]
+    pairs = sum(row["pairs"] for row in rows)
+    return float(sum((row["said"] - row["came_true"]) * row["pairs"] for row in rows) / pairs)
+
+
+def test_the_probability_does_not_claim_too_much(result: Any) -> None:
+    """On asymmetric paths the calibrated intervals alone claim far too much; compare does not, and beats a coin."""
+    alone, both = result["reliability"]["calibrated alone"], result["reliability"]["compare"]
+    assert too_much(alone) > 0.1
+    assert too_much(both) < 0.05
+    assert both["log_loss"] < 0.65 < alone["log_loss"]
+    assert both["brier"] < 0.23 < alone["brier"]
+
+
+def test_the_probability_on_one_host_is_on_the_safe_side(result: Any) -> None:
+    """What shifts both events of a host cancels: more comes true than is said."""
+    for row in result["reliability"]["one host"]["classes"].values():
+        if row["pairs"] >= 20:
+            assert row["came_true"] > row["said"] - 0.1
+
+
 def test_a_run_can_be_repeated(result: Any) -> None:
     """Equal arguments give equal results."""
     small = {"pairs": 200, "worlds": 1, "hosts": 3, "hours": 0.3, "seed": 3}

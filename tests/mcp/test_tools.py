@@ -387,7 +387,7 @@ def test_a_wait_ends_at_its_target_with_progress(snapshots: Snapshots, access: H
     async def work() -> None:
         async with agent(access, era) as client:
             now = answer(await client.call_tool("now", {}))
-            target = int(now["utc_ns"]) + 1_300_000_000
+            target = int(now["utc_ns"]) + 2_000_000_000
             done = answer(
                 await client.call_tool("wait_until", {"target": str(target)}, progress_callback=hear)
             )  # fmt: skip

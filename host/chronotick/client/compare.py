@@ -1,4 +1,4 @@
-"""Which of two events came first: only the hard intervals prove it, the calibrated ones say how likely it is."""
+"""Which of two events came first: only the hard intervals prove it; both kinds together say how likely it is."""
 
 from enum import StrEnum
 from math import erf, sqrt
@@ -10,6 +10,8 @@ from chronotick.wire.snapshot import MAX_NS, Z95
 
 # The calibration was tested at levels up to 99 %; further out nothing is claimed.
 LEAST_PROBABILITY: Final = 0.001
+# The variance of a triangular distribution is the square of its whole width over this.
+TRIANGLE: Final = 24
 
 
 class Order(StrEnum):
@@ -40,13 +42,21 @@ def compare(a: Bounded, b: Bounded) -> Comparison:
     BEFORE and AFTER are proofs: the hard intervals do not touch, so the verdict is right whenever each host's majority
     of servers was. Two readings of one snapshot are ordered by the raw clock that they share, which needs no servers.
 
-    Everything else is AMBIGUOUS, and `probability` is Phi((b - a) / sqrt(sa^2 + sb^2)), s being the calibrated 95 %
-    half width over 1.96: normal errors, independent of each other. Errors of one host at two instants are not
-    independent, they mostly cancel; for these the probability is too near to one half, which is the safe side.
+    Everything else is AMBIGUOUS, and `probability` is Phi(gap / spread) with
 
-    What no clock can see is in neither half width: the asymmetry of a path shifts a host's estimates by up to half its
-    delay, for as long as the path lasts. Between hosts far from their servers the probability therefore says too much
-    (tests/bench/ordering.py prints how much). It is for ranking and display; for correctness only a proof will do.
+        spread^2 = sa^2 + sb^2 + (wa^2 + wb^2) / 24
+
+    where s is the calibrated 95 % half width over 1.96, and w the width of the hard interval. The last term is what no
+    clock can see: a path that is slower one way than the other, or a server that is wrong within its own claim, shifts
+    a host's estimates for as long as it lasts. Such a shift can be as large as the hard interval leaves it; an estimate
+    hangs on several servers, and the mean of two shifts that are each anything within the bound alike has a triangular
+    distribution over it, whose variance is w^2 / 24. On symmetric paths this is too cautious: the probability is then
+    nearer to one half than it had to be. tests/bench/ordering.py shows both, predicted beside what came true.
+
+    Two instants of one run of a host in one epoch share that shift, and it cancels: their spread has no last term. What
+    else their errors share cancels too, so that the probability is on the cautious side here as well.
+
+    It is for ranking and display; for correctness only a proof will do.
 
     A time that is UNKNOWN has no bounds, so it is AMBIGUOUS to all other clocks, with probability one half.
     """
@@ -56,7 +66,10 @@ def compare(a: Bounded, b: Bounded) -> Comparison:
         return Comparison(Order.BEFORE, 1.0, gap)
     if ran < 0 or b.latest_ns < a.earliest_ns:
         return Comparison(Order.AFTER, 0.0, gap)
-    spread = sqrt(a.half_width_95_ns**2 + b.half_width_95_ns**2) / Z95
+    variance = (a.half_width_95_ns**2 + b.half_width_95_ns**2) / Z95**2
+    if not _share_shift(a, b):
+        variance += ((a.latest_ns - a.earliest_ns) ** 2 + (b.latest_ns - b.earliest_ns) ** 2) / TRIANGLE
+    spread = sqrt(variance)
     if _known(a) and _known(b):
         share = 0.5 * (1 + erf(gap / (spread * sqrt(2)))) if spread else 0.5 + 0.5 * ((gap > 0) - (gap < 0))
     else:
@@ -74,6 +87,12 @@ def _between_by_raw_clock(a: Bounded, b: Bounded) -> int:
     if not a[2].host_pid or not b[2].host_pid or a.host_instance != b.host_instance:
         return 0
     return b.raw_ns - a.raw_ns
+
+
+def _share_shift(a: Bounded, b: Bounded) -> bool:
+    """Whether both were told by one run of a host in one epoch, so that what shifts the one shifts the other."""
+    told = [(getattr(one, "host_instance", 0), getattr(one, "epoch", None)) for one in (a, b)]
+    return told[0] == told[1] and bool(told[0][0])
 
 
 def _known(one: Bounded) -> bool:

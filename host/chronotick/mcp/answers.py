@@ -21,6 +21,7 @@ class Event(NamedTuple):
     half_width_95_ns: int
     raw_ns: int | None = None
     host_instance: int = 0
+    epoch: int = 0
 
 
 DAEMON_STATUS = {

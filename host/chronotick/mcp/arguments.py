@@ -63,6 +63,7 @@ class EventTime(BaseModel):
     half_width_95_ns: Annotated[str, Field(pattern=_NS)]
     raw_ns: Annotated[str | None, Field(pattern=_NS)] = None
     host_instance: Annotated[str | None, Field(pattern=_NS)] = None
+    epoch: int = 0
 
 
 Event = Annotated[

@@ -51,7 +51,14 @@ def event(access: HostAccess, given: arguments.EventTime | str) -> Event:
     """
     if isinstance(given, str):
         instant = access.clock.verify(given).instant
-        return Event(instant.utc_ns, instant.earliest_ns, instant.latest_ns, instant.half_width_95_ns)
+        return Event(
+            instant.utc_ns,
+            instant.earliest_ns,
+            instant.latest_ns,
+            instant.half_width_95_ns,
+            host_instance=instant.host_instance,
+            epoch=instant.epoch,
+        )
     made = Event(
         within_int64(int(given.utc_ns)),
         within_int64(int(given.earliest_ns)),
@@ -59,6 +66,7 @@ def event(access: HostAccess, given: arguments.EventTime | str) -> Event:
         within_int64(int(given.half_width_95_ns)),
         None if given.raw_ns is None else int(given.raw_ns),
         int(given.host_instance or 0),
+        given.epoch,
     )
     if not made.earliest_ns <= made.utc_ns <= made.latest_ns or made.half_width_95_ns < 0:
         raise OutOfRange(
