@@ -23,7 +23,7 @@ from chronotick.config.schema import Config, PluginConfig
 from chronotick.core import Core, Question
 from chronotick.errors import PluginError, ProtocolError, RuntimeDirError
 from chronotick.fusion.types import Status
-from chronotick.inputs import Answered, Disrupted, Due, Heard, Models, Publish, Refused
+from chronotick.inputs import Answered, Disrupted, Due, Felt, Heard, Models, Publish, Refused
 from chronotick.interop import LOCAL_CHRONYD, ChronydSource, Outputs
 from chronotick.ntp.outcome import Outcome
 from chronotick.ntp.pool import NtpPool
@@ -211,7 +211,7 @@ class App:
         """Read the sensors for ever, in a thread: some take their time."""
         sensors = Sensors()
         while True:
-            self._core.sense(await asyncio.to_thread(sensors.read))
+            self._core.feel(Felt(await asyncio.to_thread(sensors.read)))
             await asyncio.sleep(SENSE_S)
 
     def _on_outcome(self, outcome: Outcome) -> None:

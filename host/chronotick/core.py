@@ -10,14 +10,13 @@ from chronotick.config.schema import Config
 from chronotick.forecast.request import Request
 from chronotick.forecast.types import Refusal
 from chronotick.fusion.types import FusedForecast, Status
-from chronotick.inputs import Answered, Disrupted, Due, Heard, Models, Publish, Refused
+from chronotick.inputs import Answered, Disrupted, Due, Felt, Heard, Models, Publish, Refused
 from chronotick.ntp.select import Selection
 from chronotick.pipeline import Pipeline, Taken
 from chronotick.publish.condition import Condition
 from chronotick.publish.issuer import Issuer
 from chronotick.publish.types import HardBound
 from chronotick.units import s_to_ns
-from chronotick.window.covariates import Sensed
 
 
 class Question(msgspec.Struct, frozen=True, eq=False):
@@ -45,6 +44,7 @@ class Core:
     """One host's decisions.
 
     Attributes:
+        config: the whole configuration.
         pipeline: from exchanges to the fused estimate.
         condition: from fixes and discontinuities to the status.
         issuer: what readers are told.
@@ -54,6 +54,7 @@ class Core:
     """
 
     def __init__(self, config: Config, issuer: Issuer) -> None:
+        self.config: Config = config
         self._publish_ns = s_to_ns(config.publish.interval_s)
         self.pipeline: Pipeline = Pipeline(config)
         self.condition: Condition = Condition(config.clock.void_after_s, config.ntp.timeout_s)
@@ -92,9 +93,9 @@ class Core:
         self.status = issued.status
         return issued
 
-    def sense(self, one: Sensed) -> None:
-        """What the machine's sensors say."""
-        self.pipeline.covariates.take(one)
+    def feel(self, one: Felt) -> None:
+        """The machine's sensors were read."""
+        self.pipeline.covariates.take(one.sensed)
 
     def models(self, one: Models) -> None:
         """Other models can be asked than before."""
@@ -123,6 +124,18 @@ class Core:
         if request is None:
             return None
         return self.pipeline.refuse(Refusal(request.plugin, request.roles, one.code, one.message))
+
+    def question(self, number: int) -> Request | None:
+        """The question of that number that is still open; None where there is none."""
+        return self._open.get(number)
+
+    def number_of(self, like: Request) -> int | None:
+        """Number of the open question to the same plugin about the same windows; None where there is none."""
+        key = (like.plugin, like.roles, like.t0_ns, like.values.shape, like.horizon, like.levels)
+        for number, one in self._open.items():
+            if (one.plugin, one.roles, one.t0_ns, one.values.shape, one.horizon, one.levels) == key:
+                return number
+        return None
 
     def _issue(self, one: Publish) -> Issued:
         state = self.pipeline.state

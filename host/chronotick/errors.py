@@ -15,6 +15,7 @@
     │   ├── EnvironmentBroken the plugin's environment is missing or not what its lock says
     │   └── ProtocolError     a message breaks the wire protocol; carries its error code
     ├── RuntimeDirError       the runtime directory or a socket in it can not be used
+    ├── StoreError            a stored state or an event log is damaged, foreign or of another version
     └── LabError              a scenario of the simulated servers is wrong
 
 Each carries one sentence that says what is wrong and, in `mend`, what to do about it.
@@ -95,6 +96,10 @@ class ProtocolError(PluginError):
 
 class RuntimeDirError(ChronoTickError):
     """The runtime directory, or a socket or file in it, can not be used."""
+
+
+class StoreError(ChronoTickError):
+    """A stored state or an event log is damaged, foreign, or of another version."""
 
 
 class LabError(ChronoTickError):

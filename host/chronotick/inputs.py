@@ -1,6 +1,7 @@
 """Everything that the host decides from, as values: what happened, and when it looked. Log these and replay.
 
-Instants are of CLOCK_MONOTONIC_RAW, but for `Due`, whose deadlines are of CLOCK_MONOTONIC.
+Instants are of CLOCK_MONOTONIC_RAW, but for `Due`, whose deadlines are of CLOCK_MONOTONIC. All are tagged and packed as
+arrays, since that is how the event log holds them: new fields go to the end and have a default.
 """
 
 from typing import TypeAlias
@@ -14,7 +15,7 @@ from chronotick.ntp.outcome import Outcome
 from chronotick.window.covariates import Sensed
 
 
-class Heard(msgspec.Struct, frozen=True):
+class Heard(msgspec.Struct, frozen=True, array_like=True, tag="heard"):
     """An exchange has ended.
 
     Attributes:
@@ -28,14 +29,14 @@ class Heard(msgspec.Struct, frozen=True):
     poll_s: float
 
 
-class Disrupted(msgspec.Struct, frozen=True):
+class Disrupted(msgspec.Struct, frozen=True, array_like=True, tag="disrupted"):
     """The time base was disturbed; noticed at `raw_ns`."""
 
     raw_ns: int
     kind: Kind
 
 
-class Publish(msgspec.Struct, frozen=True):
+class Publish(msgspec.Struct, frozen=True, array_like=True, tag="publish"):
     """It is time to publish.
 
     Attributes:
@@ -47,7 +48,13 @@ class Publish(msgspec.Struct, frozen=True):
     suspended_ns: int
 
 
-class Models(msgspec.Struct, frozen=True):
+class Felt(msgspec.Struct, frozen=True, array_like=True, tag="felt"):
+    """What the machine's sensors say."""
+
+    sensed: Sensed
+
+
+class Models(msgspec.Struct, frozen=True, array_like=True, tag="models"):
     """Which models can be asked from now on.
 
     Attributes:
@@ -59,13 +66,13 @@ class Models(msgspec.Struct, frozen=True):
     offered: tuple[tuple[str, tuple[float, ...]], ...] = ()
 
 
-class Due(msgspec.Struct, frozen=True):
+class Due(msgspec.Struct, frozen=True, array_like=True, tag="due"):
     """It is time to look which questions are due; `mono_ns` is now."""
 
     mono_ns: int
 
 
-class Answered(msgspec.Struct, frozen=True, eq=False):
+class Answered(msgspec.Struct, frozen=True, eq=False, array_like=True, tag="answered"):
     """A model has answered.
 
     Attributes:
@@ -81,7 +88,7 @@ class Answered(msgspec.Struct, frozen=True, eq=False):
     infer_ms: float
 
 
-class Refused(msgspec.Struct, frozen=True):
+class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
     """A model has not answered question number `question`: the wire's error code, and a sentence."""
 
     question: int
@@ -89,4 +96,4 @@ class Refused(msgspec.Struct, frozen=True):
     message: str
 
 
-Input: TypeAlias = Heard | Disrupted | Publish | Sensed | Models | Due | Answered | Refused
+Input: TypeAlias = Heard | Disrupted | Publish | Felt | Models | Due | Answered | Refused

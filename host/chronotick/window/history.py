@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -115,6 +116,25 @@ class History:
         """Forget everything."""
         self._start = self._end = 0
         self._epoch = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is to be kept: the fixes, without the empty room around them."""
+        live = slice(self._start, self._end)
+        kept = {
+            "raw": self._raw[live].copy(),
+            "theta": self._theta[live].copy(),
+            "variance": self._variance[live].copy(),
+        }
+        return {"span_ns": self._span_ns, "max": self._max, "epoch": self._epoch, **kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        n = len(state["raw"])
+        self._span_ns, self._max, self._epoch = state["span_ns"], state["max"], state["epoch"]
+        self._raw = np.empty(2 * self._max, np.int64)
+        self._theta = np.empty(2 * self._max, np.int64)
+        self._variance = np.empty(2 * self._max, np.float64)
+        self._raw[:n], self._theta[:n], self._variance[:n] = state["raw"], state["theta"], state["variance"]
+        self._start, self._end = 0, n
 
     def _demand_one(self) -> None:
         if not len(self):
