@@ -10,14 +10,16 @@ import pytest
 from chronotick.app import App
 from chronotick.clock import timebase
 from chronotick.clock.discontinuity import Discontinuity, Kind
-from chronotick.config.schema import Config, NtpConfig
+from chronotick.config.schema import Config, NtpConfig, StoreConfig
 from chronotick.fusion.types import Status
 from chronotick.ntp.outcome import Outcome, Sample
 from chronotick.publish.publisher import Publisher
+from chronotick.store.keeper import Keeper
 from chronotick.wire import runtime_dir
 
 S = 1_000_000_000
 SERVER = "192.0.2.1"
+NOTHING = StoreConfig(warm_start=False, event_log_mb=0, history_fixes=0)
 THETA_NS = 1_790_000_000 * S
 GPS_ROLLOVER_NS = 1024 * 7 * 86_400 * S
 
@@ -27,7 +29,7 @@ def app(tmp_path: Path) -> Any:
     """A host with a real pipeline and a real snapshot, and nothing else."""
     config = Config(ntp=NtpConfig(servers=(SERVER,)))
     made = cast(Any, App(config, runtime_dir.create(tmp_path)))
-    made._begin(Publisher(tmp_path / "snapshot", config.publish, 1))
+    made._begin(Publisher(tmp_path / "snapshot", config.publish, 1), Keeper(NOTHING, tmp_path))
     made._events = SimpleNamespace(publish=lambda *_: None)
     made._outputs = SimpleNamespace(publish=lambda _: None)
     made._pool = SimpleNamespace(snapshot=lambda: ())
@@ -109,7 +111,7 @@ def test_a_disturbance_before_the_first_fix_takes_back_what_the_last_host_left(a
     app._pool.restart = lambda: None
     app._on_outcome(heard(1, timebase.raw_ns(), THETA_NS))
     app._publisher.close()
-    app._begin(Publisher(tmp_path / "snapshot", app._config.publish, 2))
+    app._begin(Publisher(tmp_path / "snapshot", app._config.publish, 2), Keeper(NOTHING, tmp_path))
     app._publish()
     assert app._publisher.record.status is Status.HOLDOVER
     app._on_discontinuity(Discontinuity(Kind.TIME_BASE, 3.0, timebase.raw_ns(), disrupts=True))

@@ -11,7 +11,6 @@ import logging
 import secrets
 import signal
 import time
-from collections import deque
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +39,8 @@ from chronotick.plugins.types import Answer, PluginEvent
 from chronotick.publish.events import EventPublisher
 from chronotick.publish.publisher import Publisher
 from chronotick.serve import AdminVerbs, ClientVerbs, Outlook, Past, Server, Signer, Sources
+from chronotick.store import place
+from chronotick.store.keeper import Keeper
 from chronotick.units import NS_PER_S, s_to_ns
 from chronotick.wire import host_key, messages
 from chronotick.wire.boot import suspended_ns
@@ -56,8 +57,6 @@ REPORT_S: Final = 1.0
 SENSE_S: Final = 1.0
 # A command that the loop has not taken up by then is given up, s.
 COMMAND_S: Final = 5.0
-# Fixes that `history` can tell of.
-HISTORY_FIXES: Final = 2048
 HISTORY_COLUMNS: Final = ("utc_ns", "server", "theta_ns", "delay_s", "root_distance_s", "innovation_s")
 
 
@@ -75,7 +74,6 @@ class App:
         self._models = Models()
         self._status_fault = ""
         self._asking: set[asyncio.Task[None]] = set()
-        self._fixes: deque[tuple[int, str, int, float, float, float]] = deque(maxlen=HISTORY_FIXES)
         self._meter = report.HostMeter()
         self._report: dict[str, Any] = {}
         self._explanation: tuple[tuple[str, ...], dict[str, Any]] = ((), {})
@@ -99,7 +97,11 @@ class App:
             lock = stack.enter_context(self._directory.lock())
             self._events = EventPublisher(ipc_endpoint(self._directory.events), lock=lock)
             stack.callback(self._events.close)
-            self._begin(Publisher(self._directory.snapshot, self._config.publish, self._instance))
+            own = bool(self._config.publish.runtime_dir)
+            folder = place.locate(self._directory.path, self._config.store.state_dir, own_directory=own)
+            keeper = Keeper(self._config.store, folder)
+            stack.callback(keeper.close)
+            self._begin(Publisher(self._directory.snapshot, self._config.publish, self._instance), keeper)
             stack.callback(self._publisher.close)
             self._outputs = Outputs(self._config.interop, self._publisher.record)
             stack.callback(self._outputs.close)
@@ -150,10 +152,11 @@ class App:
             await self._work()
         log.info("stopped")
 
-    def _begin(self, publisher: Publisher) -> None:
-        """Decide from here on what this publisher publishes."""
-        self._publisher = publisher
+    def _begin(self, publisher: Publisher, keeper: Keeper) -> None:
+        """Decide from here on what this publisher publishes, from what `keeper` has kept."""
+        self._publisher, self._keeper = publisher, keeper
         self._core = Core(self._config, publisher.issuer)
+        self._journal = keeper.begin(self._core)
         self._voice = Voice(self._core, self._notify, self._event, self._sentence)
 
     async def _work(self) -> None:
@@ -197,6 +200,7 @@ class App:
             self._publish()
             self._past.feed(self._publisher.record, clocks)
             self._ask_models()
+            self._keeper.tick()
             now_s = loop.time()
             if now_s - reported_s >= min(REPORT_S, 5 * interval_s):
                 reported_s = now_s
@@ -211,7 +215,7 @@ class App:
         """Read the sensors for ever, in a thread: some take their time."""
         sensors = Sensors()
         while True:
-            self._core.feel(Felt(await asyncio.to_thread(sensors.read)))
+            self._journal.feel(Felt(await asyncio.to_thread(sensors.read)))
             await asyncio.sleep(SENSE_S)
 
     def _on_outcome(self, outcome: Outcome) -> None:
@@ -219,25 +223,25 @@ class App:
         # A server that asks for fewer polls than configured must not make the silence of all others look like patience.
         longest_s = self._config.ntp.max_poll_s
         polls = [min(view.poll_s, longest_s) for view in self._views() if view.reach]
-        taken = self._core.hear(Heard(timebase.raw_ns(), outcome, max(polls, default=longest_s)))
+        taken = self._journal.hear(Heard(timebase.raw_ns(), outcome, max(polls, default=longest_s)))
         self._voice.heard(taken)
         if taken.fix is None or taken.update is None:
             return
         fix, surprise_s = taken.fix, taken.update.innovation_s
         utc_ns = fix.raw_ns + fix.theta_ns
-        self._fixes.append((utc_ns, fix.server, fix.theta_ns, fix.delay_s, fix.root_distance_s, surprise_s))
+        self._keeper.add((utc_ns, fix.server, fix.theta_ns, fix.delay_s, fix.root_distance_s, surprise_s))
         self._publish()
 
     def _on_discontinuity(self, found: Discontinuity) -> None:
         self._voice.discontinuity(found)
         if found.disrupts:
-            self._core.disrupt(Disrupted(found.at_raw_ns, found.kind))
+            self._journal.disrupt(Disrupted(found.at_raw_ns, found.kind))
             self._publisher.flush()
             self._pool.restart()
 
     def _publish(self) -> None:
         """Bring the snapshot up to date."""
-        issued = self._core.publish(Publish(timebase.raw_ns(), suspended_ns()))
+        issued = self._journal.publish(Publish(timebase.raw_ns(), suspended_ns()))
         self._publisher.flush()
         self._outputs.publish(self._publisher.record)
         self._voice.issued(issued)
@@ -265,7 +269,7 @@ class App:
             tuple((view.name, view.capabilities.levels) for view in ready if view.capabilities is not None),
         )
         if models != self._models:
-            self._core.models(models)
+            self._journal.models(models)
             self._models = models
         mono_ns, state = timebase.mono_ns(), self._core.pipeline.state
         if state is not None:
@@ -273,7 +277,7 @@ class App:
             self._supervisor.note_use(
                 {name: self._core.weights.get(name, 0.0) for name, _ in models.offered}, {role.plugin for role in due}
             )
-        for question in self._core.due(Due(mono_ns)):
+        for question in self._journal.due(Due(mono_ns)):
             task = asyncio.create_task(self._ask(question), name=f"ask {question.request.plugin}")
             self._asking.add(task)
             task.add_done_callback(self._asking.discard)
@@ -283,9 +287,9 @@ class App:
         deadline_ns = timebase.mono_ns() + s_to_ns(request.deadline_s)
         answer = await self._supervisor.forecast(request.plugin, request, deadline_ns)
         if isinstance(answer, Answer):
-            refused = self._core.answer(Answered(question.number, answer.quantiles, answer.mean, answer.infer_ms))
+            refused = self._journal.answer(Answered(question.number, answer.quantiles, answer.mean, answer.infer_ms))
         else:
-            refused = self._core.refuse(Refused(question.number, answer.code, answer.message))
+            refused = self._journal.refuse(Refused(question.number, answer.code, answer.message))
         self._voice.refused(refused)
 
     def _on_plugin(self, event: PluginEvent) -> None:
@@ -378,8 +382,8 @@ class App:
     def _history(self, question: messages.History) -> tuple[tuple[str, ...], list[list[Any]], bool]:
         if question.series != "fixes":
             raise ProtocolError(Code.BAD_MESSAGE, f"There is no series {question.series[:32]!r}, only fixes.")
-        rows = [list(row) for row in tuple(self._fixes) if question.since_utc_ns <= row[0] <= question.until_utc_ns]
-        return HISTORY_COLUMNS, rows[-question.limit :], len(rows) > question.limit
+        rows = self._keeper.history(question.since_utc_ns, question.until_utc_ns, question.limit + 1)
+        return HISTORY_COLUMNS, [list(row) for row in rows[-question.limit :]], len(rows) > question.limit
 
     def _shut_down(self, loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
         loop.call_soon_threadsafe(self._stop.set)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,9 +57,7 @@ def live_host(servers: Ready, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield host
     finally:
         host.stop()
-        for file in run.glob("*"):
-            file.unlink()
-        run.rmdir()
+        shutil.rmtree(run)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -48,9 +49,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
             yield made
         finally:
             made.stop()
-            for file in directory.path.glob("*"):
-                file.unlink()
-            directory.path.rmdir()
+            shutil.rmtree(directory.path)
 
 
 def test_the_page_has_its_four_examples() -> None:

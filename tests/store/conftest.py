@@ -63,7 +63,7 @@ class Host:
         self.prints = state.prints(self.core)
         ready(self)
         self.journal = Journal(
-            self.core, writer, self.prints, log, realtime_ns=lambda: true_theta_ns(self.raw_ns) + self.raw_ns
+            self.core, self.prints, log, realtime_ns=lambda: true_theta_ns(self.raw_ns) + self.raw_ns
         )
         self.rng = np.random.default_rng(instance)
         self.told: list[bytes] = []

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -161,7 +162,5 @@ def make_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
         if host.process is not None and host.process.poll() is None:
             host.process.kill()
             host.process.wait()
-    for file in run.glob("*"):
-        file.unlink()
     if run.exists():
-        run.rmdir()
+        shutil.rmtree(run)

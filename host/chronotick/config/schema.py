@@ -189,6 +189,22 @@ class ServeConfig(Section, frozen=True):
     stamp_key_file: str = ""
 
 
+class StoreConfig(Section, frozen=True):
+    """What is kept on disk: so that a restart is warm, and every decision can be looked at again."""
+
+    # Where; "" for the usual place: beside a runtime directory that was chosen by hand, else $STATE_DIRECTORY, else
+    # $XDG_STATE_HOME/chronotick, else ~/.local/state/chronotick.
+    state_dir: str = ""
+    # Whether what was learned (the oscillator, the paths, who may speak) is kept over restarts.
+    warm_start: bool = True
+    # Seconds between two savings of it; it is also saved at the end.
+    save_interval_s: Annotated[float, Meta(ge=10, le=86_400)] = 600.0
+    # Largest size of the event log, all segments together, MB; 0 for no log. The oldest segments go first.
+    event_log_mb: Annotated[float, Meta(ge=0, le=100_000)] = 64.0
+    # Fixes that are kept for `history`; 0 for none. The oldest go first.
+    history_fixes: Annotated[int, Meta(ge=0, le=10_000_000)] = 100_000
+
+
 class LogConfig(Section, frozen=True):
     """What is written to standard error."""
 
@@ -215,4 +231,5 @@ class Config(Section, frozen=True):
     publish: PublishConfig = field(default_factory=PublishConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     interop: InteropConfig = field(default_factory=InteropConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
     log: LogConfig = field(default_factory=LogConfig)

@@ -39,6 +39,7 @@ class Issuer:
     Otherwise it begins with UNKNOWN.
 
     Attributes:
+        writer: who publishes.
         current: what readers are told now.
         record: the same as the snapshot file holds it; `slot`: its bytes there.
         resumed: whether that is still the last host's.
@@ -62,7 +63,7 @@ class Issuer:
             resume: go on from it. False where that host may have served another truth: a lab's.
         """
         self._config = config
-        self._writer = writer
+        self.writer: Writer = writer
         self._clock_epoch: int | None = None
         self._suspended_ns = suspended_ns
         self.resumed: bool = resume and last is not None and _still_stands(last, raw_ns, suspended_ns)
@@ -121,7 +122,7 @@ class Issuer:
             stale_raw_ns=self._stale_raw_ns(raw_ns),
             slew_ppm=self._config.slew_ppm,
             step=declared or (self.resumed and self._refuted(bound, raw_ns)),
-            host_instance=self._writer.instance,
+            host_instance=self.writer.instance,
             sequence=self.current.sequence + 1,
         )
         self._put(publication, suspended_ns if publication.epoch != self.current.epoch else self._suspended_ns)
@@ -134,23 +135,23 @@ class Issuer:
             self.current,
             raw_ns=raw_ns,
             fix_raw_ns=fix_raw_ns,
-            host_instance=self._writer.instance,
+            host_instance=self.writer.instance,
             sequence=self.current.sequence + 1,
         )
         self._put(publication, self._suspended_ns)
         return publication
 
     def _put(self, publication: Publication, suspended_ns: int) -> None:
-        record = to_record(publication, suspended_ns=suspended_ns, host_pid=self._writer.pid)
+        record = to_record(publication, suspended_ns=suspended_ns, host_pid=self.writer.pid)
         # What can not be written down raises here, before anything has changed.
-        self.slot = snapshot.encode(record, self._writer.boot)
+        self.slot = snapshot.encode(record, self.writer.boot)
         self._suspended_ns = suspended_ns
         self.current = publication
         self.record = record
         self.resumed = False
 
     def _to_record(self, publication: Publication) -> Record:
-        return to_record(publication, suspended_ns=self._suspended_ns, host_pid=self._writer.pid)
+        return to_record(publication, suspended_ns=self._suspended_ns, host_pid=self.writer.pid)
 
     def _stale_raw_ns(self, raw_ns: int) -> int:
         return raw_ns + s_to_ns(STALE_INTERVALS * self._config.interval_s + STALE_S)
@@ -161,7 +162,7 @@ class Issuer:
             last,
             status=status,
             sequence=1,
-            host_instance=self._writer.instance,
+            host_instance=self.writer.instance,
             stale_raw_ns=self._stale_raw_ns(raw_ns),
         )
 

@@ -11,7 +11,6 @@ from chronotick.errors import StoreError
 from chronotick.forecast.types import Refusal
 from chronotick.inputs import Answered, Disrupted, Due, Felt, Heard, Models, Publish, Refused
 from chronotick.pipeline import Taken
-from chronotick.publish.issuer import Writer
 from chronotick.store import state
 from chronotick.store.entries import VERSION, Entry, Header, published
 from chronotick.store.log import EventLog
@@ -30,13 +29,12 @@ class Journal:
     def __init__(
         self,
         core: Core,
-        writer: Writer,
         prints: dict[str, bytes],
         log: EventLog | None,
         realtime_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._core = core
-        self._writer = writer
+        self._writer = core.issuer.writer
         self._prints = prints
         self._log = log
         self._realtime_ns = realtime_ns
