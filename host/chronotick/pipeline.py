@@ -4,7 +4,7 @@ Pure: outcomes, answers and instants are given, values are returned. `app.py` co
 stages run in this order, each in the folder of its name, and no stage reaches back:
 
     outcome   ntp/       judged, voted on; a survivor's exchange becomes a Fix
-    fix       clock/     the floor's bank of Kalman filters           -> FloorUpdate, ClockState
+    fix       clock/     servers brought to one level; the floor's bank of Kalman filters -> FloorUpdate, ClockState
               fusion/    the hard bound, by intersection
     due       window/    measurements on a role's grid                -> Window
               forecast/  windows scaled and batched                   -> Request (answered by plugins/)
@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from chronotick.clock.alignment import Alignment
 from chronotick.clock.discontinuity import Kind
 from chronotick.clock.floor import Floor, FloorUpdate
 from chronotick.clock.state import ClockState
@@ -57,6 +58,7 @@ class Pipeline:
         self.tuning: Tuning = Tuning.of(config.clock)
         self.roles: tuple[RoleConfig, ...] = tuple(role for role in config.roles if role.enabled)
         self.associations: Associations = Associations.of(config.ntp, self.tuning.rate_bound, config.interop.sources)
+        self.alignment: Alignment = Alignment()
         self.floor: Floor = Floor(self.tuning)
         self.hard: HardBound = HardBound(self.tuning.rate_bound)
         # Roles that begin to be asked later must find a past: at least an hour is kept.
@@ -82,12 +84,11 @@ class Pipeline:
         self.associations = step.associations
         if step.fix is None:
             return Taken(step.selection)
-        update, hard = self.absorb(step.fix)
-        return Taken(step.selection, step.fix, update, hard)
+        return Taken(step.selection, step.fix, *self.absorb(step.fix))
 
     def absorb(self, fix: Fix) -> tuple[FloorUpdate, HardUpdate]:
         """A fix has survived the vote: tell the floor, the hard bound and the gate."""
-        update, hard = self.floor.update(fix), self.hard.update(fix)
+        update, hard = self.floor.update(self.alignment.level(fix, self.state)), self.hard.update(fix)
         self.last_fix = fix
         self.fusion.on_update(update)
         if update.state is not None:
@@ -143,6 +144,7 @@ class Pipeline:
         self._void_before_ns = raw_ns
         if (state := self.floor.restart(raw_ns, kind)) is not None:
             self.fusion.restart(state)
+        self.alignment.restart(kind)
         self.hard.restart()
         self.schedule.forget()
         self.associations = self.associations.restarted()

@@ -23,7 +23,8 @@ beside those who lie now.
 so by more than the servers' own jitter explains, it goes. The rest is averaged, weighted by 1/root distance. RFC 5905
 compares with the smallest jitter, and so nearly always goes down to three; that suits a client that averages its
 survivors. Here each survivor's measurements go on to a filter that weighs them, and a server dropped is information
-lost, so the yardstick is three times the median jitter.
+lost, so the yardstick is three times the median jitter, or half of the server's own root distance: so much a path's
+asymmetry explains, and the server with the shortest path, which knows best, may be the one that stands alone.
 """
 
 import math
@@ -37,8 +38,9 @@ from chronotick.units import NS_PER_S
 
 # RFC 5905 NMIN: cluster keeps at least this many.
 _KEEP_AT_LEAST: Final = 3
-# Scatter that the servers' median jitter explains.
+# Scatter that the servers' median jitter explains, and the share of a root distance that asymmetry does.
 _EXPLAINED: Final = 3.0
+_ASYMMETRY: Final = 0.5
 # RFC 5905 MAXDIST: what one stratum weighs against root distance, s.
 _STRATUM_WEIGHT_S: Final = 1.5
 
@@ -231,12 +233,13 @@ def _agreement(voters: tuple[Candidate, ...], needed: int) -> tuple[int, int]:
 
 
 def _cluster(truechimers: list[Candidate], keep: int) -> list[Candidate]:
-    """Drop the outermost while it lies farther off than the survivors' own jitter explains."""
+    """Drop the outermost while it lies farther off than jitter and its own path explain."""
     left = sorted(truechimers, key=lambda c: (c.stratum * _STRATUM_WEIGHT_S + c.distance_s, c.server))
     while len(left) > keep:
         scatter = [_selection_jitter_s(c, left) for c in left]
         worst = max(range(len(left)), key=lambda i: (scatter[i], i))
-        if scatter[worst] <= _EXPLAINED * median(c.jitter_s for c in left):
+        by_jitter_s, by_path_s = _EXPLAINED * median(c.jitter_s for c in left), _ASYMMETRY * left[worst].distance_s
+        if scatter[worst] <= max(by_jitter_s, by_path_s):
             break
         del left[worst]
     return left
