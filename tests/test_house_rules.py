@@ -98,8 +98,9 @@ def test_the_protocol_stands_below_everything_else(folder: str) -> None:
 @pytest.mark.parametrize(
     ("folder", "later"),
     [
-        ("ntp", {"window", "plugins", "forecast", "fusion", "publish", "serve", "client"}),
-        ("clock", {"window", "plugins", "forecast", "fusion", "publish", "serve", "client"}),
+        ("ntp", {"candidates", "window", "plugins", "forecast", "fusion", "publish", "serve", "client"}),
+        ("clock", {"candidates", "window", "plugins", "forecast", "fusion", "publish", "serve", "client"}),
+        ("candidates", {"window", "plugins", "forecast", "fusion", "publish", "serve", "client"}),
         ("window", {"plugins", "forecast", "fusion", "publish", "serve", "client"}),
         ("forecast", {"fusion", "publish", "serve", "client"}),
         ("fusion", {"publish", "serve", "client"}),
@@ -117,7 +118,7 @@ def test_decision_code_reads_no_clock() -> None:
     never = {"time", "datetime", "random", "asyncio", "socket", "threading", "os"}
     for name in ("core", "inputs", "pipeline", "publish/issuer", "publish/slew", "publish/condition"):
         assert {one.split(".")[0] for one in imports(PACKAGE / f"{name}.py")} & never == set(), name
-    for folder in ("clock", "window", "forecast", "fusion"):
+    for folder in ("clock", "candidates", "window", "forecast", "fusion"):
         for file in files(folder):
             if file.name != "timebase.py":
                 assert {name.split(".")[0] for name in imports(file)} & never == set(), file

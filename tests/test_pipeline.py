@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chronotick.clock.discontinuity import Kind
-from chronotick.config.schema import Config, NtpConfig, RoleConfig
+from chronotick.config.schema import CandidatesConfig, Config, NtpConfig, RoleConfig
 from chronotick.forecast.request import Request
 from chronotick.ntp.outcome import Outcome, Sample
 from chronotick.pipeline import Pipeline
@@ -49,7 +49,9 @@ class Simulation:
 
     def __init__(self, answer: Answer | None, seed: int = 1) -> None:
         roles = (ROLE,) if answer is not None else ()
-        self.pipeline = Pipeline(Config(ntp=NtpConfig(servers=SERVERS), roles=roles))
+        # The cycle would be found by the local candidates too, and nothing would be left for a model to gain.
+        alone = CandidatesConfig(harmonic=False, ageing=False, steered=False)
+        self.pipeline = Pipeline(Config(ntp=NtpConfig(servers=SERVERS), roles=roles, candidates=alone))
         self.answer = answer
         self.rng = np.random.default_rng(seed)
         self.raw_ns = START_RAW_NS

@@ -5,18 +5,18 @@ stages run in this order, each in the folder of its name, and no stage reaches b
 
     outcome   ntp/       judged, voted on; a survivor's exchange becomes a Fix
     fix       clock/     servers brought to one level; the floor's bank of Kalman filters -> FloorUpdate, ClockState
-              fusion/    the hard bound, by intersection
+              fusion/    the hard bound, by intersection; candidates/ cycles, ageing, a steered clock -> Curves
     due       window/    measurements on a role's grid                -> Window
               forecast/  windows scaled and batched                   -> Request (answered by plugins/)
     answer    forecast/  checked and unscaled                         -> Forecast
-    estimate  fusion/    candidates gated and weighed over the floor  -> FusedForecast
-    (publish/ slews it into the snapshot; client/ and serve/ read that)
+    estimate  fusion/    candidates gated and weighed over the floor  -> FusedForecast, for publish/
 """
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from chronotick.candidates.local import Local
 from chronotick.clock.alignment import Alignment
 from chronotick.clock.discontinuity import Kind
 from chronotick.clock.floor import Floor, FloorUpdate
@@ -60,6 +60,7 @@ class Pipeline:
         self.associations: Associations = Associations.of(config.ntp, self.tuning.rate_bound, config.interop.sources)
         self.alignment: Alignment = Alignment()
         self.floor: Floor = Floor(self.tuning)
+        self.candidates: Local = Local(self.tuning, config.candidates)
         self.hard: HardBound = HardBound(self.tuning.rate_bound)
         # Roles that begin to be asked later must find a past: at least an hour is kept.
         self.history: History = History(span_s=history_span_s(self.roles, least_s=3600.0))
@@ -82,15 +83,13 @@ class Pipeline:
             outcome = msgspec.structs.replace(outcome, sample=None, reason=Reason.SUSPENDED)
         step = self.associations.step(outcome, raw_now_ns)
         self.associations = step.associations
-        if step.fix is None:
-            return Taken(step.selection)
-        return Taken(step.selection, step.fix, *self.absorb(step.fix))
+        return Taken(step.selection) if step.fix is None else Taken(step.selection, step.fix, *self.absorb(step.fix))
 
     def absorb(self, fix: Fix) -> tuple[FloorUpdate, HardUpdate]:
         """A fix has survived the vote: tell the floor, the hard bound and the gate."""
         update, hard = self.floor.update(self.alignment.level(fix, self.state)), self.hard.update(fix)
         self.last_fix = fix
-        self.fusion.on_update(update)
+        self.fusion.on_update(update, self.candidates.on_update(update))
         if update.state is not None:
             self.history.take(update.measurements, update.state.epoch)
         return update, hard

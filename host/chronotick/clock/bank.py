@@ -52,7 +52,7 @@ HUBER_SIGMA: Final = 2.5
 UNGUARDED_UPDATES: Final = 5
 FORGETTING: Final = 0.995
 DEGREES: Final = 4.0
-_LOG_T: Final = math.lgamma((DEGREES + 1.0) / 2.0) - math.lgamma(DEGREES / 2.0) - 0.5 * math.log(DEGREES * math.pi)
+LOG_T: Final = math.lgamma((DEGREES + 1.0) / 2.0) - math.lgamma(DEGREES / 2.0) - 0.5 * math.log(DEGREES * math.pi)
 
 
 class Bank:
@@ -83,6 +83,8 @@ class Bank:
         self._q2: Vector = q * q
         # R is this, shape (members, 3), times (sigma0^2, excess^2, least variance).
         self._noise_terms: Vector = np.column_stack((c * c, k * k, np.ones_like(c)))
+        # Members that differ in q only share their noise: one number per pair (c, k).
+        self._noise_pair = np.tile(np.arange(len(NOISE_FACTORS) * len(DELAY_WEIGHTS)), len(tuning.wander_grid))
         self._log_q: Vector = np.log(q)
         self._log_c: Vector = np.log(c)
         self._white_fm2 = tuning.white_fm**2
@@ -134,7 +136,7 @@ class Bank:
             s = self._p00 + r
             u = e * e / s
             self._log_weight *= FORGETTING
-            self._log_weight -= 0.5 * np.log(s) + (0.5 * (DEGREES + 1.0)) * np.log1p(u / DEGREES) - _LOG_T
+            self._log_weight -= 0.5 * np.log(s) + (0.5 * (DEGREES + 1.0)) * np.log1p(u / DEGREES) - LOG_T
             if self._updates >= UNGUARDED_UPDATES:
                 grown = s * np.maximum(np.sqrt(u) / HUBER_SIGMA, 1.0)
                 r += grown - s
@@ -185,6 +187,12 @@ class Bank:
         """Geometric posterior mean of R for a fix with this excess delay, s^2."""
         return math.exp(float(self._weight @ np.log(self.noise_variances(noise_s, excess_s))))
 
+    def likely_variance(self, noise_s: float, excess_s: float) -> float:
+        """R that the pair of noise scale and delay weight with the most votes gives a fix with this excess, s^2."""
+        pair = int(np.bincount(self._noise_pair, self._weight).argmax())
+        first = int(np.argmax(self._noise_pair == pair))
+        return float(self._noise_terms[first] @ np.array((noise_s**2, excess_s**2, LEAST_VARIANCE)))
+
     def expected_noise_variance(self, noise_s: float, excess_s: float) -> float:
         """Arithmetic posterior mean of R: what to expect of the next fix, s^2."""
         return float(self._weight @ self.noise_variances(noise_s, excess_s))
@@ -206,7 +214,8 @@ class Bank:
             kept = np.isfinite(self._x + self._f + self._p00 + self._p01 + self._p11 + self._log_weight)
         if not kept.any():
             raise FloatingPointError("no filter of the bank is finite")
-        for name in ("_q2", "_noise_terms", "_log_q", "_log_c", "_x", "_f", "_p00", "_p01", "_p11", "_log_weight"):
+        vectors = ("_q2", "_noise_terms", "_noise_pair", "_log_q", "_log_c", "_x", "_f", "_p00", "_p01", "_p11")
+        for name in (*vectors, "_log_weight"):
             setattr(self, name, getattr(self, name)[kept])
 
 

@@ -178,6 +178,7 @@ class Floor:
             variance=bank.measurement_variance(noise_s, excess_s),
             server=fix.server,
             excess_s=excess_s,
+            likely_variance=bank.likely_variance(noise_s, excess_s),
         )
         self._thinner.offer(measurement, thin=False)
         self._unscaled = [] if self._noise.known else [measurement]
@@ -207,6 +208,10 @@ class Floor:
         noise_s = self._noise.sigma_s(guess_s)
         bank = self._begin(first.raw_ns, first.theta_ns, noise_s, first.excess_s)
         self._belief = self._summary(bank, first.raw_ns, noise_s)
+        likely = bank.likely_variance(noise_s, first.excess_s)
+        first = msgspec.structs.replace(
+            first, variance=bank.measurement_variance(noise_s, first.excess_s), likely_variance=likely
+        )
         return (first, *self._absorb(row[1:], guess_s))
 
     def _inherit(self, same_oscillator: bool) -> None:
@@ -243,7 +248,13 @@ class Floor:
             if not self._noise.known:
                 self._unscaled.append(one)
             self._belief = self.state = self._summary(bank, raw_ns, noise_s)
-            taken.append(msgspec.structs.replace(one, variance=bank.measurement_variance(noise_s, one.excess_s)))
+            taken.append(
+                msgspec.structs.replace(
+                    one,
+                    variance=bank.measurement_variance(noise_s, one.excess_s),
+                    likely_variance=bank.likely_variance(noise_s, one.excess_s),
+                )
+            )
         return tuple(taken)
 
     def _feed(self, bank: Bank, one: Measurement, at_raw_ns: int, noise_s: float) -> None:

@@ -13,6 +13,8 @@ class Measurement(msgspec.Struct, frozen=True):
         variance: posterior-mean measurement variance (geometric mean over the bank), s^2.
         server: name of the server.
         excess_s: round-trip delay above the server's running minimum, s.
+        likely_variance: the variance that the bank's favourite noise model alone gives it, s^2; 0 until the bank has
+            taken it. What runs on one noise model needs this: a mean of models is none.
     """
 
     raw_ns: int
@@ -20,3 +22,4 @@ class Measurement(msgspec.Struct, frozen=True):
     variance: float
     server: str
     excess_s: float
+    likely_variance: float = 0.0

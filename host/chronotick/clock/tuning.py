@@ -25,6 +25,7 @@ class Tuning(msgspec.Struct, frozen=True):
         long_context_s: a hold-over forecast counts as evidence only from this much context on, s.
         warm_up_s: no model joins before this much history, s.
         thin_s: fixes closer than this are averaged before the bank, s.
+        compression: how many times faster than a real clock's its physics are.
     """
 
     wander_grid: tuple[float, ...] = tuple(10.0 ** (e / 2) for e in range(-22, -13))
@@ -36,6 +37,7 @@ class Tuning(msgspec.Struct, frozen=True):
     long_context_s: float = 108_000.0
     warm_up_s: float = 180.0
     thin_s: float = 8.0
+    compression: float = 1.0
 
     @classmethod
     def of(cls, config: ClockConfig) -> "Tuning":
@@ -55,4 +57,5 @@ class Tuning(msgspec.Struct, frozen=True):
             long_context_s=self.long_context_s / k,
             warm_up_s=self.warm_up_s / k,
             thin_s=self.thin_s / k,
+            compression=self.compression * k,
         )

@@ -139,6 +139,17 @@ class FusionConfig(Section, frozen=True):
     open_t: NotNegative = 1.5
 
 
+class CandidatesConfig(Section, frozen=True):
+    """What is fitted to the fixes beside the floor, without any model; `fusion` decides how much of it is believed."""
+
+    # Cycles in the clock's rate, from minutes to a day.
+    harmonic: bool = True
+    # A rate that settles after a start, or ages.
+    ageing: bool = True
+    # A time base that somebody disciplines is not extrapolated.
+    steered: bool = True
+
+
 class PublishConfig(Section, frozen=True):
     """The snapshot."""
 
@@ -228,6 +239,7 @@ class Config(Section, frozen=True):
     roles: tuple[RoleConfig, ...] = ()
     plugins: tuple[PluginConfig, ...] = ()
     fusion: FusionConfig = field(default_factory=FusionConfig)
+    candidates: CandidatesConfig = field(default_factory=CandidatesConfig)
     publish: PublishConfig = field(default_factory=PublishConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     interop: InteropConfig = field(default_factory=InteropConfig)

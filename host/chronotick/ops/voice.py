@@ -42,7 +42,7 @@ class Voice:
         self._status = Status.UNKNOWN
         self._fault = self._complaint = ""
         self._warmed = 0
-        self._rate_told = False
+        self._rate_told = self._steered = False
 
     def heard(self, taken: Taken) -> None:
         """An exchange was taken in."""
@@ -84,6 +84,7 @@ class Voice:
         self._follow_warm_up()
         self._follow_silence(all_asked)
         self._follow_rate()
+        self._follow_steering()
 
     def _follow_rate(self) -> None:
         """The oscillator is proved worse than the hard interval assumes."""
@@ -99,6 +100,18 @@ class Voice:
                 bound / PPM,
             )
             self._event("alarm", {"kind": "rate_bound", "rate": state.rate, "bound": bound})
+
+    def _follow_steering(self) -> None:
+        """The raw clock should be nobody's to discipline, but a hypervisor or a driver may."""
+        steered = self._core.pipeline.candidates.steered
+        if steered is self._steered:
+            return
+        self._steered = steered
+        if steered:
+            log.warning("somebody steers the time base: its rate swings around zero, so no trend of it is extrapolated")
+        else:
+            log.info("the time base runs free again")
+        self._event("alarm", {"kind": "steered", "steered": steered})
 
     def _follow_silence(self, all_asked: bool) -> None:
         """While no time is known, say why, and again when the reason changes."""

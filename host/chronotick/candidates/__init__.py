@@ -1,0 +1,1 @@
+"""What the fixes alone say about the shape of the rate: candidates that stand beside the floor, never in it."""

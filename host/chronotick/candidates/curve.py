@@ -1,0 +1,54 @@
+"""What a local candidate says: a curve to lay beside the floor's line. It is a `fusion/candidate.py` candidate."""
+
+from collections.abc import Callable
+from typing import Final
+
+from chronotick.clock.state import ClockState
+from chronotick.units import s_to_ns
+
+# The same few horizons of one state are asked for again and again; so many answers are remembered.
+_REMEMBERED: Final = 64
+
+
+class Curve:
+    """One curve.
+
+    Args:
+        name: of the candidate and of the model that is published alike.
+        origin_raw_ns, epoch: the fix that it was made at.
+        span_s: history that it was made from, s.
+        reach_s: how far ahead it says anything, s.
+        correction: theta minus the line of a state at an instant, s; see `correction_s`.
+        trusted: a rule has decided that the floor's line is wrong here.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        origin_raw_ns: int,
+        epoch: int,
+        span_s: float,
+        reach_s: float,
+        correction: Callable[[ClockState, int], float],
+        trusted: bool = False,
+    ) -> None:
+        self.name: str = name
+        self.model: str = name
+        self.role: str = ""
+        self.epoch: int = epoch
+        self.origin_raw_ns: int = origin_raw_ns
+        self.end_raw_ns: int = origin_raw_ns + s_to_ns(reach_s)
+        self.span_s: float = span_s
+        self.trusted: bool = trusted
+        self._correction = correction
+        self._known: dict[tuple[int, int], float] = {}
+
+    def correction_s(self, state: ClockState, raw_ns: int) -> float:
+        """Theta minus the line of `state` at `raw_ns` >= `state.raw_ns`, s; `state` may be later than the origin."""
+        asked = (state.raw_ns, raw_ns)
+        if asked not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[asked] = self._correction(state, raw_ns)
+        return self._known[asked]

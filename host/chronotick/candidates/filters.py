@@ -1,0 +1,142 @@
+"""Kalman filters of a line plus something that moves, many at once.
+
+State of each: offset x, rate f of the line, and the extra states of a `Motion`, whose sum of rates is added:
+
+    x' = x + f h + offset_of(h) . extra,   f' = f,   extra' = moved extra.
+
+Process noise: white FM and the wander of f as in the floor's bank; each extra state walks with its own variance per
+second (a cycle's amplitude and phase wander). The measurement noise is one number for all filters, given with each
+fix; the robust update and the likelihood are the floor's (`clock/bank.py`: Huber at 2.5 sigma, Student's t with 4
+degrees of freedom), so that what the two foretold can be compared.
+
+The covariance is kept whole and made symmetric after each update: with a noise of 1e-7 s and thousands of fixes the
+rounding of the plain form grows until it is no covariance any more. A filter that is no longer finite is dropped.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chronotick.candidates.motion import Motion, Vector
+from chronotick.clock.bank import DEGREES, HUBER_SIGMA, LOG_T
+
+# No variance falls below this, s^2 or 1.
+_LEAST: float = 1e-30
+
+
+class Filters:
+    """N filters side by side.
+
+    Args:
+        motion: moves the extra states.
+        wander: shape (N,), random walk of the line's rate, s/s/sqrt(s).
+        walk: shape (N,), random walk of each extra state, s/s/sqrt(s).
+        extra_sigma: shape (extra states, N), what is thought of the extra states before the first fix, s/s.
+        white_fm: white frequency noise, s/sqrt(s).
+    """
+
+    def __init__(self, motion: Motion, wander: Vector, walk: Vector, extra_sigma: Vector, white_fm: float) -> None:
+        self.motion = motion
+        self._q2 = wander * wander
+        self._walk2 = walk * walk
+        self._white_fm2 = white_fm**2
+        states, count = 2 + motion.size, len(wander)
+        self._x: Vector = np.zeros((states, count))
+        self._p: Vector = np.zeros((states, states, count))
+        for i in range(motion.size):
+            self._p[2 + i, 2 + i] = extra_sigma[i] ** 2
+
+    def __len__(self) -> int:
+        return len(self._q2)
+
+    @property
+    def offset_s(self) -> Vector:
+        """Shape (N,), s."""
+        row: Vector = self._x[0]
+        return row
+
+    @property
+    def extra(self) -> Vector:
+        """Shape (extra states, N), s/s."""
+        rows: Vector = self._x[2:]
+        return rows
+
+    def start(self, offset_s: float, variance_s2: float, rate: float, rate_variance: float) -> None:
+        """The line to begin with; what is known of the extra states stays."""
+        self._x[0], self._x[1] = offset_s, rate
+        self._p[:2] = 0.0
+        self._p[:, :2] = 0.0
+        self._p[0, 0], self._p[1, 1] = variance_s2, rate_variance
+
+    def jump(self, offset_s: float, variance_s2: float) -> None:
+        """Theta has stepped to `offset_s`, known to `variance_s2`; all else goes on."""
+        self._x[0] = offset_s
+        self._p[0] = 0.0
+        self._p[:, 0] = 0.0
+        self._p[0, 0] = variance_s2
+
+    def recentre(self, shift_s: float) -> None:
+        """Move the reference of all offsets by `shift_s`: x becomes x - shift."""
+        self._x[0] -= shift_s
+
+    def predict(self, dt_s: float) -> None:
+        """Time update by `dt_s` >= 0."""
+        gain = self.motion.offset_of(dt_s)
+        for rows in (self._x, self._p, self._p.swapaxes(0, 1)):
+            rows[0] += dt_s * rows[1]
+            for i, one in enumerate(gain):
+                rows[0] += one * rows[2 + i]
+            self.motion.move(rows[2:], dt_s)
+        self._p[0, 0] += dt_s * (self._white_fm2 + (dt_s * dt_s / 3.0) * self._q2)
+        cross = (0.5 * dt_s * dt_s) * self._q2
+        self._p[0, 1] += cross
+        self._p[1, 0] += cross
+        self._p[1, 1] += dt_s * self._q2
+        for i in range(2, len(self._x)):
+            self._p[i, i] += dt_s * self._walk2
+
+    def update(self, z_s: float, r: float, *, guarded: bool = True) -> Vector:
+        """Measurement `z_s` with variance `r`; returns how well each filter foretold it, log density, shape (N,).
+
+        `guarded` False takes the measurement at face value, as the first ones are.
+        """
+        with np.errstate(all="ignore"):
+            e = z_s - self._x[0]
+            s = self._p[0, 0] + r
+            u = e * e / s
+            likelihood: Vector = LOG_T - 0.5 * np.log(s) - (0.5 * (DEGREES + 1.0)) * np.log1p(u / DEGREES)
+            if guarded:
+                s *= np.maximum(np.sqrt(u) / HUBER_SIGMA, 1.0)
+            row = self._p[0].copy()
+            k = row / s
+            self._x += k * e
+            self._p -= k[:, None] * row[None]
+            self._p += self._p.swapaxes(0, 1).copy()
+            self._p *= 0.5
+            for i in range(len(self._x)):
+                np.maximum(self._p[i, i], _LEAST, out=self._p[i, i])
+        return likelihood
+
+    def ahead_s(self, h_s: float) -> Vector:
+        """Offset of each filter `h_s` seconds on, shape (N,)."""
+        ahead: Vector = self._x[0] + h_s * self._x[1] + (self.motion.offset_of(h_s) * self._x[2:]).sum(axis=0)
+        return ahead
+
+    def lines(self, which: NDArray[np.bool_]) -> tuple[Vector, Motion]:
+        """States, shape (2 + extra, m), and the motion of the filters of a mask, shape (N,)."""
+        return self._x[:, which].copy(), self.motion.kept(which)
+
+    def lost(self) -> NDArray[np.bool_] | None:
+        """Which filters are no longer finite; None when all are."""
+        if math.isfinite(float(self._x.sum() + self._p.sum())):
+            return None
+        with np.errstate(all="ignore"):
+            finite: NDArray[np.bool_] = np.isfinite(self._x.sum(axis=0) + self._p.sum(axis=(0, 1)))
+        return ~finite
+
+    def keep(self, which: NDArray[np.bool_]) -> None:
+        """Drop all filters but those of the mask, shape (N,)."""
+        self.motion = self.motion.kept(which)
+        self._q2, self._walk2 = self._q2[which], self._walk2[which]
+        self._x, self._p = self._x[:, which].copy(), self._p[:, :, which].copy()

@@ -1,0 +1,149 @@
+"""Shapes of the rate, run against each other on the same fixes: a wandering line, cycles, days, a decay."""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from chronotick.candidates.filters import Filters
+from chronotick.candidates.motion import Cycles, Decay, Vector
+from chronotick.candidates.rules import RaceRules
+from chronotick.clock.measurement import Measurement
+from chronotick.clock.state import ClockState
+from chronotick.clock.tuning import Tuning
+from chronotick.units import ns_to_s, s_to_ns
+
+# The reference moves along when the offset from it exceeds this, s: float64 then resolves below a femtosecond.
+_RECENTRE_S: Final = 1.0
+
+
+class Race:
+    """All filters, and how well each foretold the fixes.
+
+    The line's filters stand for the floor: they have its grid of wander and its likeliest noise, and make their share
+    of the vote comparable with that of the shapes.
+
+    Attributes:
+        kinds: names of the sets; `sets`, `log_weight`: by kind, shapes (filters,).
+        raw_ns, reference_ns: instant of all states, and what their offsets are relative to.
+        epoch: the floor's.
+        since_raw_ns: where the history begins.
+        generation: grows by one when filters were lost: what was remembered of each is void.
+    """
+
+    LINE: Final = "line"
+    CYCLE: Final = "cycle"
+    DAY: Final = "day"
+    DECAY: Final = "decay"
+
+    def __init__(self, tuning: Tuning, rules: RaceRules, state: ClockState) -> None:
+        self._rules = rules
+        self.sets: dict[str, Filters] = _filters(tuning, rules)
+        self._prior: dict[str, Vector] = {
+            kind: np.full(len(one), -math.log(len(one))) for kind, one in self.sets.items()
+        }
+        self.log_weight: dict[str, Vector] = {kind: one.copy() for kind, one in self._prior.items()}
+        self.raw_ns: int = state.raw_ns
+        self.reference_ns: int = state.theta_ns
+        self.since_raw_ns: int = state.raw_ns
+        self.epoch: int = state.epoch
+        self.generation: int = 0
+        self._updates = 0
+        v0, _, v2, _ = state.variance
+        for kind, one in self.sets.items():
+            doubt = {self.LINE: 0.0, self.DECAY: rules.decay_amplitude}.get(kind, rules.amplitude)
+            one.start(0.0, v0, state.rate, v2 + doubt**2)
+
+    @property
+    def poll_s(self) -> float:
+        """Mean distance of two fixes so far, s."""
+        return self.span_s / max(self._updates, 1)
+
+    @property
+    def span_s(self) -> float:
+        """Length of the history, s."""
+        return ns_to_s(self.raw_ns - self.since_raw_ns)
+
+    def take(self, one: Measurement) -> None:
+        """One measurement, through all filters. Raises FloatingPointError when a kind has no finite filter left."""
+        dt_s = max(ns_to_s(one.raw_ns - self.raw_ns), 0.0)
+        self.raw_ns = max(self.raw_ns, one.raw_ns)
+        z_s = ns_to_s(one.theta_ns - self.reference_ns)
+        keep = self._rules.forgetting
+        for kind, filters in self.sets.items():
+            filters.predict(dt_s)
+            likelihood = filters.update(z_s, one.likely_variance, guarded=self._updates >= self._rules.unguarded)
+            votes = self.log_weight[kind]
+            votes *= keep
+            votes += (1.0 - keep) * self._prior[kind] + likelihood
+            if abs(z_s) > _RECENTRE_S:
+                filters.recentre(ns_to_s(s_to_ns(z_s)))
+            self._drop_lost(kind)
+        best = max(float(votes.max()) for votes in self.log_weight.values())
+        for votes in self.log_weight.values():
+            votes -= best
+        if abs(z_s) > _RECENTRE_S:
+            self.reference_ns += s_to_ns(z_s)
+        self._updates += 1
+
+    def step(self, first: Measurement, epoch: int) -> None:
+        """Theta has stepped and `first` is the first measurement after it; the oscillator is the same."""
+        self.epoch = epoch
+        self.raw_ns, self.reference_ns, dt_s = (
+            max(self.raw_ns, first.raw_ns),
+            first.theta_ns,
+            max(ns_to_s(first.raw_ns - self.raw_ns), 0.0),
+        )
+        for filters in self.sets.values():
+            filters.predict(dt_s)
+            filters.jump(0.0, first.likely_variance)
+
+    def shares(self, kinds: Sequence[str]) -> dict[str, Vector]:
+        """The vote among some kinds, summing to 1 over all of them."""
+        best = max(float(self.log_weight[kind].max()) for kind in kinds)
+        raw = {kind: np.exp(self.log_weight[kind] - best) for kind in kinds}
+        total = sum(float(one.sum()) for one in raw.values())
+        return {kind: one / total for kind, one in raw.items()}
+
+    def _drop_lost(self, kind: str) -> None:
+        lost = self.sets[kind].lost()
+        if lost is None:
+            return
+        if lost.all():
+            raise FloatingPointError(f"no filter of a {kind} is finite")
+        self.generation += 1
+        self.sets[kind].keep(~lost)
+        self._prior[kind] = self._prior[kind][~lost]
+        self.log_weight[kind] = self.log_weight[kind][~lost]
+
+
+def _filters(tuning: Tuning, rules: RaceRules) -> dict[str, Filters]:
+    count = int(math.log(rules.most_period_s / rules.least_period_s) / math.log(rules.period_ratio)) + 1
+    periods = [rules.least_period_s * rules.period_ratio**i for i in range(count)]
+    line = np.array(tuning.wander_grid)
+    empty = np.zeros((0, len(line)))
+    period, wander, walk = _grid(periods, rules.wanders, rules.walks)
+    day, day_wander, day_walk = _grid(rules.days_s, rules.day_wanders, rules.walks)
+    tau, decay_wander = _grid(rules.decays_s, rules.decay_wanders)
+    wide = rules.amplitude
+    return {
+        Race.LINE: Filters(Cycles(np.ones_like(line), 0), line, np.zeros_like(line), empty, tuning.white_fm),
+        Race.CYCLE: Filters(
+            Cycles(period, 1), wander, walk / np.sqrt(period), np.full((2, len(period)), wide), tuning.white_fm
+        ),
+        Race.DAY: Filters(
+            Cycles(day, 2),
+            day_wander,
+            day_walk / np.sqrt(day),
+            np.repeat(np.array([[wide], [wide], [wide / 2], [wide / 2]]), len(day), axis=1),
+            tuning.white_fm,
+        ),
+        Race.DECAY: Filters(
+            Decay(tau), decay_wander, np.zeros_like(tau), np.full((1, len(tau)), rules.decay_amplitude), tuning.white_fm
+        ),
+    }
+
+
+def _grid(*axes: Sequence[float]) -> list[Vector]:
+    return [one.ravel() for one in np.meshgrid(*(np.array(axis) for axis in axes), indexing="ij")]

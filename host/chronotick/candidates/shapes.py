@@ -1,0 +1,139 @@
+"""Curves of the race: cycles (`harmonic`), warm-up and ageing (`ageing`), the vote by realised errors (`harmonic_h`).
+
+`harmonic` and `ageing` filter the fixes by themselves, so they differ from the floor already at the state; where the
+line has a share of the vote, the floor's own line has it. `harmonic_h` is made of slow filters too, whose offsets lag:
+it says only what theta gains from the floor's line on.
+"""
+
+import bisect
+import math
+from collections.abc import Callable
+from typing import Final
+
+from chronotick.candidates.curve import Curve
+from chronotick.candidates.horizon import HorizonVote
+from chronotick.candidates.lines import Vote
+from chronotick.candidates.race import Race
+from chronotick.candidates.rules import HorizonRules, RaceRules
+from chronotick.clock.floor import FloorUpdate, Verdict
+from chronotick.clock.state import ClockState
+from chronotick.clock.tuning import Tuning
+from chronotick.units import ns_to_s
+
+HARMONIC: Final = "harmonic"
+HARMONIC_H: Final = "harmonic_h"
+AGEING: Final = "ageing"
+
+
+class Shapes:
+    """Runs the race and draws its curves.
+
+    Args:
+        tuning: constants of the oscillator.
+        race_rules, horizon_rules: for real oscillators; they are compressed as `tuning` is.
+    """
+
+    def __init__(
+        self, tuning: Tuning, race_rules: RaceRules | None = None, horizon_rules: HorizonRules | None = None
+    ) -> None:
+        self._tuning = tuning
+        self._rules = (race_rules or RaceRules()).compressed(tuning.compression)
+        self._horizon_rules = (horizon_rules or HorizonRules()).compressed(tuning.compression)
+        self._race: Race | None = None
+        self._ahead: list[HorizonVote] = []
+
+    def on_update(self, update: FloorUpdate) -> None:
+        """The floor has met a fix; what entered its bank enters the race."""
+        state = update.state
+        if state is None:
+            return
+        race, measurements = self._race, update.measurements
+        if race is not None and race.epoch != state.epoch:
+            if update.verdict is Verdict.STEPPED and measurements:
+                race.step(measurements[0], state.epoch)
+                measurements = measurements[1:]
+                for one in self._ahead:
+                    one.interrupt()
+            else:
+                race = self._race = None
+        if race is None:
+            if state.fixes >= self._rules.young_fixes:
+                self._race = Race(self._tuning, self._rules, state)
+                self._ahead = [HorizonVote(h, self._horizon_rules) for h in self._horizon_rules.horizons_s]
+            return
+        try:
+            for measurement in measurements:
+                race.take(measurement)
+        except FloatingPointError:
+            self._race = None
+            return
+        if measurements:
+            for one in self._ahead:
+                one.take(race, state)
+
+    def curves(self, state: ClockState) -> tuple[Curve, ...]:
+        """What the race says now, in the place of what it said before."""
+        race = self._race
+        if race is None or race.epoch != state.epoch:
+            return ()
+        found = []
+        everything = {kind: float(one.sum()) for kind, one in race.shares(tuple(race.sets)).items()}
+        cycles, decay = everything[Race.CYCLE] + everything[Race.DAY], everything[Race.DECAY]
+        early = race.span_s < self._rules.quiet_s
+        # A curvature is as well half a long cycle as a warm-up, and the cycle would swing back.
+        if cycles > decay and (not early or cycles >= self._rules.beyond_doubt):
+            found.append(self._of_likelihood(HARMONIC, race, (Race.CYCLE, Race.DAY)))
+        if not early or decay >= self._rules.beyond_doubt:
+            found.append(self._of_likelihood(AGEING, race, (Race.DECAY,)))
+        if (by_error := self._of_errors(race)) is not None:
+            found.append(by_error)
+        return tuple(found)
+
+    def _of_likelihood(self, name: str, race: Race, kinds: tuple[str, ...]) -> Curve:
+        shares = race.shares((Race.LINE, *kinds))
+        del shares[Race.LINE]
+        vote, raw_ns, reference_ns = Vote(race, shares), race.raw_ns, race.reference_ns
+
+        def correction_s(state: ClockState, at_raw_ns: int) -> float:
+            line_s = ns_to_s(state.theta_ns - reference_ns) + state.rate * state.ahead_s(at_raw_ns)
+            return vote.offset_s + vote.gain_s(ns_to_s(at_raw_ns - raw_ns)) - vote.weight * line_s
+
+        return self._curve(name, race, correction_s)
+
+    def _of_errors(self, race: Race) -> Curve | None:
+        knots = [
+            (math.log(one.horizon_s), Vote(race, shares))
+            for one in self._ahead
+            if one.horizon_s >= self._horizon_rules.least_polls * race.poll_s
+            and (shares := one.shares(race)) is not None
+        ]
+        if not knots:
+            return None
+        raw_ns = race.raw_ns
+
+        def gain_s(h_s: float) -> float:
+            if h_s <= 0.0:
+                return 0.0
+            log_h = math.log(h_s)
+            upper = bisect.bisect_left(knots, log_h, key=lambda knot: knot[0])
+            if upper == 0 or upper == len(knots):
+                return knots[min(upper, len(knots) - 1)][1].gain_s(h_s)
+            (low, below), (high, above) = knots[upper - 1], knots[upper]
+            share = (log_h - low) / (high - low)
+            return (1.0 - share) * below.gain_s(h_s) + share * above.gain_s(h_s)
+
+        def correction_s(state: ClockState, at_raw_ns: int) -> float:
+            gained_s = gain_s(ns_to_s(at_raw_ns - raw_ns)) - gain_s(ns_to_s(state.raw_ns - raw_ns))
+            return gained_s - state.rate * state.ahead_s(at_raw_ns)
+
+        return self._curve(HARMONIC_H, race, correction_s)
+
+    def _curve(self, name: str, race: Race, correction: Callable[[ClockState, int], float]) -> Curve:
+        return Curve(
+            name,
+            origin_raw_ns=race.raw_ns,
+            epoch=race.epoch,
+            span_s=race.span_s,
+            reach_s=self._rules.reach_s,
+            correction=correction,
+        )

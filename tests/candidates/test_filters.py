@@ -1,0 +1,123 @@
+"""The filters against closed forms and a textbook filter."""
+
+import math
+
+import numpy as np
+import pytest
+
+from chronotick.candidates.filters import Filters
+from chronotick.candidates.motion import Cycles, Decay, Motion
+
+TURNING = Cycles(np.array([600.0, 86_400.0]), 2)
+DYING = Decay(np.array([300.0, 20_000.0]))
+
+
+@pytest.mark.parametrize("motion", [TURNING, DYING], ids=["cycles", "decay"])
+def test_the_offset_is_the_integral_of_the_rate(motion: Motion) -> None:
+    """What theta gains equals the summed rate of the extra states as they move, in small steps."""
+    rng = np.random.default_rng(1)
+    start = rng.standard_normal((motion.size, 2))
+    states, h_s, steps = start.copy(), 777.0, 7770
+    rates = []
+    for _ in range(steps + 1):
+        rates.append(states[::2].sum(axis=0))
+        motion.move(states, h_s / steps)
+    gained = (np.sum(rates, axis=0) - (rates[0] + rates[-1]) / 2) * h_s / steps
+    assert (motion.offset_of(h_s) * start).sum(axis=0) == pytest.approx(gained, rel=1e-4, abs=1e-2)
+
+
+def textbook(z: list[float], dt_s: float, r: float, period_s: float, wander: float, walk: float) -> tuple[float, ...]:
+    """One Kalman filter in matrices, Joseph form."""
+    w = 2 * math.pi / period_s
+    c, s = math.cos(w * dt_s), math.sin(w * dt_s)
+    f = np.array([[1, dt_s, s / w, (1 - c) / w], [0, 1, 0, 0], [0, 0, c, s], [0, 0, -s, c]])
+    q = np.diag([1e-18 * dt_s + wander**2 * dt_s**3 / 3, wander**2 * dt_s, walk**2 * dt_s, walk**2 * dt_s])
+    q[0, 1] = q[1, 0] = wander**2 * dt_s**2 / 2
+    x, p, likelihood = np.zeros(4), np.diag([1e-8, 1e-10, 1e-13, 1e-13]), 0.0
+    h = np.array([[1.0, 0, 0, 0]])
+    for one in z:
+        x, p = f @ x, f @ p @ f.T + q
+        s2 = p[0, 0] + r
+        e = one - x[0]
+        likelihood += (
+            math.lgamma(2.5) - math.lgamma(2) - 0.5 * math.log(4 * math.pi * s2) - 2.5 * math.log1p(e * e / s2 / 4)
+        )
+        k = p @ h.T / s2
+        x = x + k[:, 0] * e
+        a = np.eye(4) - k @ h
+        p = a @ p @ a.T + k @ k.T * r
+    return (*x, likelihood)
+
+
+def test_a_filter_is_the_textbooks() -> None:
+    """States and summed likelihood agree with matrices in Joseph form."""
+    rng = np.random.default_rng(2)
+    z = (1e-4 * np.sin(np.arange(60) / 5) + 1e-5 * rng.standard_normal(60)).tolist()
+    period, wander, walk = np.array([500.0, 2000.0]), np.array([1e-9, 1e-8]), np.array([1e-10, 3e-9])
+    filters = Filters(Cycles(period, 1), wander, walk, np.full((2, 2), math.sqrt(1e-13)), 1e-9)
+    filters.start(0.0, 1e-8, 0.0, 1e-10)
+    likelihood = np.zeros(2)
+    for one in z:
+        filters.predict(32.0)
+        likelihood += filters.update(one, 1e-10, guarded=False)
+    states, _ = filters.lines(np.array([True, True]))
+    for i in range(2):
+        *x, total = textbook(z, 32.0, 1e-10, float(period[i]), float(wander[i]), float(walk[i]))
+        assert states[:, i] == pytest.approx(x, rel=1e-6)
+        assert likelihood[i] == pytest.approx(total, rel=1e-9)
+
+
+def test_an_outlier_moves_a_filter_by_a_bounded_amount() -> None:
+    """Two hundred times as far off, it moves the offset no further: beyond 2.5 sigma all weigh the same."""
+    moved = []
+    for size in (0.0, 5e-5, 1e-2):
+        filters = Filters(Decay(np.array([1e3])), np.array([1e-9]), np.zeros(1), np.full((1, 1), 1e-7), 1e-9)
+        filters.start(0.0, 1e-12, 0.0, 1e-16)
+        for z in [0.0] * 20 + [size]:
+            filters.predict(16.0)
+            filters.update(z, 1e-10)
+        moved.append(float(filters.offset_s[0]))
+    assert moved[0] == 0.0
+    assert moved[1] == pytest.approx(moved[2], rel=1e-9)
+    assert 0 < moved[1] < 1e-5
+
+
+def test_only_the_lost_filters_go() -> None:
+    """A filter that overflows is dropped, and its neighbour goes on as before."""
+    filters = Filters(Cycles(np.array([600.0, 700.0]), 1), np.array([1e153, 1e-9]), np.zeros(2), np.ones((2, 2)), 1e-9)
+    filters.start(0.0, 1e-8, 0.0, 1e-10)
+    with np.errstate(all="ignore"):
+        filters.predict(1e6)
+    lost = filters.lost()
+    assert lost is not None
+    assert lost.tolist() == [True, False]
+    filters.keep(~lost)
+    assert len(filters) == 1
+    assert filters.lost() is None
+    filters.predict(64.0)
+    assert np.isfinite(filters.ahead_s(60.0)).all()
+
+
+@pytest.mark.parametrize("fixes", [3_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_numbers_stay_finite(fixes: int) -> None:
+    """With 20 ns of noise and loose and stiff members alike the covariance stays one, and the line is found."""
+    rng = np.random.default_rng(3)
+    period = np.repeat([400.0, 3000.0, 60_000.0], 2)
+    filters = Filters(
+        Cycles(period, 1),
+        np.tile([1e-11, 1e-7], 3),
+        np.tile([3e-9, 1e-6], 3) / np.sqrt(period),
+        np.full((2, 6), 5e-7),
+        1e-9,
+    )
+    filters.start(0.0, 1e-8, 0.0, 1e-8)
+    noise = 2e-8 * rng.standard_normal(25_000)
+    for i in range(fixes):
+        filters.predict(16.0)
+        filters.update(noise[i % len(noise)], 4e-16)
+        if i % 1_000 == 0:
+            assert filters.lost() is None
+    assert filters.lost() is None
+    assert np.abs(filters.offset_s).max() < 1e-7
+    states, _ = filters.lines(np.ones(6, bool))
+    assert np.abs(states[1:]).max() < 1e-6

@@ -1,0 +1,52 @@
+"""The local candidates behind the pipeline."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from chronotick.candidates.local import Local
+from chronotick.clock.floor import Verdict
+from chronotick.clock.tuning import Tuning
+from chronotick.config.schema import CandidatesConfig, FusionConfig
+from chronotick.fusion import Fusion
+
+S = 10**9
+
+
+def test_what_is_switched_off_is_silent(clock: Callable) -> None:
+    """Each candidate speaks only where it is configured."""
+    warming = clock(lambda t: 5e-6 + 3e-6 * np.exp(-t / 3000.0), hours=2.5)
+    for config, expected in (
+        (CandidatesConfig(), {"ageing", "harmonic_h"}),
+        (CandidatesConfig(harmonic=False), {"ageing"}),
+        (CandidatesConfig(ageing=False), {"harmonic_h"}),
+        (CandidatesConfig(harmonic=False, ageing=False), set()),
+    ):
+        local = Local(Tuning(), config)
+        said = [local.on_update(update) for update in warming.updates]
+        assert {one.name for one in said[-1]} == expected
+
+
+def test_a_fix_that_waits_changes_nothing(clock: Callable) -> None:
+    """Fixes at 1 s are averaged before the bank; what was held there is no news here."""
+    fast = clock(lambda t: 0 * t, hours=0.05, poll_s=1.0)
+    local = Local(Tuning(), CandidatesConfig())
+    held = [local.on_update(one) for one in fast.updates if one.verdict is Verdict.HELD]
+    assert len(held) > 100
+    assert set(held) == {()}
+
+
+def test_the_gate_opens_for_a_cycle(clock: Callable) -> None:
+    """Through the real gate, ten minutes ahead, the fused error is less than half the floor's after three hours."""
+    cycling = clock(lambda t: 3e-6 + 1e-6 * np.sin(2 * np.pi * t / 2000.0), hours=5, poll_s=32.0, queue_s=2e-5)
+    local, fusion = Local(Tuning(), CandidatesConfig()), Fusion(Tuning(), FusionConfig(), ())
+    mine, floor = [], []
+    for update in cycling.updates:
+        fusion.on_update(update, local.on_update(update))
+        at_ns = update.state.raw_ns + 600 * S
+        if update.state.raw_ns > 3 * 3600 * S and at_ns < cycling.t_s[-1] * S:
+            fused = fusion.estimate(at_ns, at_ns + S)
+            mine.append(abs(fused.theta_ns - cycling.true_ns(at_ns)))
+            floor.append(abs(fused.floor_theta_ns - cycling.true_ns(at_ns)))
+    assert np.mean(mine) < 0.5 * np.mean(floor)
+    assert any(one.candidate == "harmonic" and one.open for one in fusion.explain())

@@ -1,0 +1,172 @@
+"""Cycles, ageing and the vote by realised errors on simulated clocks with known truth."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import msgspec
+import numpy as np
+import pytest
+
+from chronotick.candidates.curve import Curve
+from chronotick.candidates.rules import HorizonRules, RaceRules
+from chronotick.candidates.shapes import AGEING, HARMONIC, HARMONIC_H, Shapes
+from chronotick.clock.floor import FloorUpdate, Verdict
+from chronotick.clock.tuning import Tuning
+
+S = 10**9
+# A coarse grid of the same shape, so that a day of fixes takes a moment.
+QUICK = RaceRules(period_ratio=1.2, walks=(3e-9, 1e-7), wanders=(1e-10, 1e-9))
+
+
+def curves_of(
+    updates: list[FloorUpdate], shapes: Shapes, *, every: int = 1
+) -> Iterator[tuple[FloorUpdate, dict[str, Curve]]]:
+    """After each update, what was said."""
+    for i, update in enumerate(updates):
+        shapes.on_update(update)
+        if i % every == 0 and update.state is not None:
+            yield update, {one.name: one for one in shapes.curves(update.state)}
+
+
+def errors(clock, shapes: Shapes, name: str, h_s: float, after_s: float) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+    """Mean absolute error ahead of a candidate and of the floor, where the candidate spoke, s."""
+    mine, floor = [], []
+    for update, curves in curves_of(clock.updates, shapes, every=4):
+        state = update.state
+        at_ns = state.raw_ns + round(h_s * S)
+        if name not in curves or state.raw_ns < after_s * S or at_ns > clock.t_s[-1] * S:
+            continue
+        line_s = (state.theta_at_ns(at_ns) - clock.true_ns(at_ns)) / S
+        floor.append(abs(line_s))
+        mine.append(abs(line_s + curves[name].correction_s(state, at_ns)))
+    assert len(mine) > 20
+    return float(np.mean(mine)), float(np.mean(floor))
+
+
+@pytest.fixture(scope="module")
+def cycling(clock: Callable):  # type: ignore[no-untyped-def]
+    """1 ppm with a period of 2000 s, for seven hours."""
+    return clock(lambda t: 3e-6 + 1e-6 * np.sin(2 * np.pi * t / 2000.0 + 1.0), hours=7)
+
+
+@pytest.fixture(scope="module")
+def warming(clock: Callable):  # type: ignore[no-untyped-def]
+    """3 ppm of warm-up that die with a time constant of 3000 s, for seven hours."""
+    return clock(lambda t: 5e-6 + 3e-6 * np.exp(-t / 3000.0), hours=7)
+
+
+def test_a_cycle_is_found(cycling) -> None:  # type: ignore[no-untyped-def]
+    """Ten minutes ahead of a cycle a third of the floor's error is left, and less between fixes."""
+    for h_s, share in ((30.0, 0.8), (600.0, 0.35)):
+        mine, floor = errors(cycling, Shapes(Tuning(), QUICK), HARMONIC, h_s, 7200)
+        assert mine < share * floor, h_s
+
+
+def test_period_and_amplitude_are_the_clocks(cycling) -> None:  # type: ignore[no-untyped-def]
+    """The curve, less its own line, swings with the true period and by the true amplitude."""
+    shapes = Shapes(Tuning(), RaceRules(period_ratio=1.03, least_period_s=1200.0, most_period_s=4000.0))
+    *_, (update, curves) = curves_of(cycling.updates, shapes, every=200)
+    state = update.state
+    t = np.arange(0.0, 4000.0, 20.0)
+    theta = np.array([curves[HARMONIC].correction_s(state, state.raw_ns + round(float(one) * S)) for one in t])
+    rate = np.gradient(theta, t)
+    found = np.abs(np.fft.rfft(rate - rate.mean(), 40_000))
+    assert 20.0 * 40_000 / int(found.argmax()) == pytest.approx(2000.0, rel=0.06)
+    assert (rate.max() - rate.min()) / 2 == pytest.approx(1e-6, rel=0.15)
+
+
+def test_it_says_nothing_early_without_being_sure(clock: Callable) -> None:
+    """In the first hour of a wandering clock no shape speaks; later both do."""
+    wandering = clock(lambda t: 0 * t, hours=2.0, wander=1e-9)
+    heard = {
+        update.state.raw_ns / S: set(curves) for update, curves in curves_of(wandering.updates, Shapes(Tuning(), QUICK))
+    }
+    assert all(not said for at_s, said in heard.items() if at_s < 3600)
+    assert any(said for at_s, said in heard.items() if at_s > 5000)
+
+
+def test_a_warm_up_is_followed_and_silences_cycles(warming) -> None:  # type: ignore[no-untyped-def]
+    """An hour ahead a warm-up's tail costs the floor twice what it costs its own shape; no cycle is seen in it."""
+    mine, floor = errors(warming, Shapes(Tuning(), QUICK), AGEING, 3600.0, 4000)
+    assert mine < 0.5 * floor
+    said = [set(curves) for update, curves in curves_of(warming.updates, Shapes(Tuning(), QUICK), every=8)]
+    assert len(said[10:]) > 30
+    assert not any(HARMONIC in one for one in said[10:])
+
+
+def test_the_vote_by_errors_knows_a_day(clock: Callable) -> None:
+    """Six hours ahead through a daily cycle less than half the floor's error is left; at the fix it says nothing."""
+    daily = clock(
+        lambda t: 2e-6 + 5e-7 * np.sin(2 * np.pi * t / 86_400), hours=80, poll_s=512.0, queue_s=2e-4, wander=1e-11
+    )
+    mine, floor = errors(daily, Shapes(Tuning(), QUICK), HARMONIC_H, 6 * 3600.0, 50 * 3600)
+    assert mine < 0.5 * floor
+    shapes = Shapes(Tuning(), QUICK)
+    *_, (update, curves) = curves_of(daily.updates, shapes, every=500)
+    assert curves[HARMONIC_H].correction_s(update.state, update.state.raw_ns) == 0.0
+
+
+def test_horizons_of_fewer_than_ten_polls_are_left_out(clock: Callable) -> None:
+    """At polls of 20 minutes nobody is judged by an hour: the first knot is at six."""
+    slow = clock(lambda t: 2e-6 + 0 * t, hours=60, poll_s=1200.0)
+    rules = HorizonRules(horizons_s=(3600.0,))
+    *_, (_, curves) = curves_of(slow.updates, Shapes(Tuning(), QUICK, rules))
+    assert HARMONIC_H not in curves
+    *_, (_, curves) = curves_of(slow.updates, Shapes(Tuning(), QUICK))
+    assert HARMONIC_H in curves
+
+
+def test_a_step_keeps_the_cycle(clock: Callable) -> None:
+    """After theta has stepped the harmonic candidate speaks on at once, of the new theta."""
+    stepped = clock(
+        lambda t: 1e-6 * np.sin(2 * np.pi * t / 2000.0), hours=6, step_at_s=4.5 * 3600, step_s=0.05, poll_s=32.0
+    )
+    shapes = Shapes(Tuning(), QUICK)
+    after = []
+    for update, curves in curves_of(stepped.updates, shapes):
+        if update.verdict is Verdict.STEPPED:
+            assert HARMONIC in curves
+        if update.state.epoch > 0 and update.state.fixes == 20:
+            at_ns = update.state.raw_ns + 600 * S
+            line_s = (update.state.theta_at_ns(at_ns) - stepped.true_ns(at_ns)) / S
+            after = [line_s, line_s + curves[HARMONIC].correction_s(update.state, at_ns)]
+    assert abs(after[1]) < 0.5 * abs(after[0])
+
+
+def test_a_new_time_base_starts_from_nothing(cycling) -> None:  # type: ignore[no-untyped-def]
+    """When the epoch changes without a step, all that was learned is dropped."""
+    shapes = Shapes(Tuning(), QUICK)
+    for update in cycling.updates[:300]:
+        shapes.on_update(update)
+    assert shapes.curves(cycling.updates[299].state)
+    later = cycling.updates[300]
+    restarted = msgspec.structs.replace(later, state=msgspec.structs.replace(later.state, epoch=later.state.epoch + 1))
+    shapes.on_update(restarted)
+    assert shapes.curves(restarted.state) == ()
+
+
+def test_the_correction_is_continuous_and_belongs_to_later_states_too(cycling) -> None:  # type: ignore[no-untyped-def]
+    """A curve says the same theta beside the state that it was made at and beside the next one."""
+    shapes = Shapes(Tuning(), QUICK)
+    for update in cycling.updates[:300]:
+        shapes.on_update(update)
+    first, second = cycling.updates[299].state, cycling.updates[300].state
+    for curve in shapes.curves(first):
+        for h_s in (0.0, 60.0, 3599.0, 3601.0, 7200.0, 1e5):
+            at_ns = second.raw_ns + round(h_s * S)
+            values = [state.theta_at_ns(at_ns) + curve.correction_s(state, at_ns) * S for state in (first, second)]
+            # harmonic_h hangs on the floor's line, wherever that is; the line's share of the others too.
+            if curve.name != HARMONIC_H:
+                assert math.isclose(values[0], values[1], abs_tol=1e3 + 0.05 * h_s)
+        steps = [curve.correction_s(first, first.raw_ns + round(h_s * S)) for h_s in np.arange(3590.0, 3610.0)]
+        assert np.abs(np.diff(steps)).max() < 1e-5
+
+
+def test_the_constants_follow_a_compression_of_time() -> None:
+    """A lab that runs sixty times faster has the same shapes: everything scales."""
+    real, fast = RaceRules(), RaceRules().compressed(60.0)
+    assert fast.amplitude == pytest.approx(60 * real.amplitude)
+    assert fast.most_period_s == pytest.approx(real.most_period_s / 60)
+    assert fast.wanders[0] == pytest.approx(real.wanders[0] * 60**1.5)
+    assert fast.walks == tuple(60 * one for one in real.walks)
+    assert Tuning().compressed(6.0).compressed(10.0).compression == 60.0
