@@ -47,7 +47,7 @@ def test_folder_is_described(worker: Worker, bolt: str) -> None:
     said = worker("load", key="bolt", params={"path": bolt})
     digest = hashlib.sha256((Path(bolt) / "model.safetensors").read_bytes()).hexdigest()
     assert (said["weights_sha256"], said["horizon_max"], said["revision"]) == (digest, 16, "")
-    assert (said["device"], said["dtype"], said["covariates"]) == ("cpu", "float32", False)
+    assert (said["device"], said["dtype"], said["covariates"]) == ("cpu", "float32", True)
     assert said["context_max"] == 8192
     assert said["parameters"] > 1000
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.plugin_worker import Fault, Worker, as_lists, walks
+from tests.plugin_worker import Worker, as_lists, walks
 
 pytestmark = pytest.mark.model
 
@@ -100,12 +100,14 @@ def test_covariates_explain_what_follows_them(worker: Worker, tiny: str) -> None
     assert said[1] == pytest.approx(alone[0], abs=1e-3)
 
 
-def test_covariates_need_their_future(worker: Worker, tiny: str) -> None:
-    """The library's regression can not do without, so the request is refused."""
-    values = walks(1, 64)
-    with pytest.raises(Fault, match="future of the covariates") as caught:
-        ask(worker, values, covariates=values[None].tolist())
-    assert caught.value.code == "bad_window"
+def test_covariates_without_a_future_are_held(worker: Worker, tiny: str) -> None:
+    """The library's regression needs one, so the answer is that of a covariate that stays as it was last seen."""
+    worker("load", key="tiny", params={"path": tiny, "covariates": True})
+    known = walks(1, 100, seed=2)[None]
+    values = 3 * known[:, 0] + 2.0
+    said = ask(worker, values, covariates=known.tolist())
+    held = np.full((1, 1, 16), known[0, 0, -1])
+    assert np.array_equal(said, ask(worker, values, covariates=known.tolist(), future=held.tolist()))
 
 
 def test_overhead(worker: Worker, tiny: str) -> None:

@@ -86,11 +86,20 @@ def make_chronos2(folder: str, seed: int, size: str = "") -> str:
     return folder
 
 
-def forecast(key: str, values: list[list[float | None]], horizon: int, levels: list[float]) -> dict[str, Any]:
+def forecast(
+    key: str,
+    values: list[list[float | None]],
+    horizon: int,
+    levels: list[float],
+    covariates: list[Any] | None = None,
+    future: list[Any] | None = None,
+) -> dict[str, Any]:
     """The plugin's answer; None stands for a gap."""
-    array = np.array(values, dtype=np.float64)
-    array.setflags(write=False)
-    answer = MODELS[key].forecast(Batch(values=array, horizon=horizon, levels=tuple(levels)))
+    arrays = {"values": values, "covariates": covariates, "future": future}
+    given = {name: np.array(one, dtype=np.float64) for name, one in arrays.items() if one is not None}
+    for array in given.values():
+        array.setflags(write=False)
+    answer = MODELS[key].forecast(Batch(horizon=horizon, levels=tuple(levels), **given))
     return {
         "quantiles": answer.values.tolist(),
         "mean": None if answer.mean is None else answer.mean.tolist(),

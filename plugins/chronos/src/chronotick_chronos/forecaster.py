@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chronotick.sdk import (
     BadWindow,
@@ -19,6 +20,7 @@ from chronotick.sdk import (
 )
 from chronotick.sdk.devices import check_device, pick_device
 from chronotick_chronos import settings as configured
+from chronotick_chronos.regression import Explained, explain
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 ACCEPTED_POINTS = 8192
 CONTEXT_MIN = 8
 BATCH_MAX = 64
+Array = NDArray[np.float64]
 OR_EMBEDDED = "Or set path: embedded for the built-in checkpoint."
 
 
@@ -96,6 +99,7 @@ class ChronosForecaster:
             context_max=max(ACCEPTED_POINTS, self._context),
             horizon_max=int(pipeline.model_prediction_length),
             levels=self._levels,
+            covariates=True,
             batch_max=BATCH_MAX,
             device=str(model.device),
             dtype=str(model.dtype).removeprefix("torch."),
@@ -113,27 +117,83 @@ class ChronosForecaster:
         All of the model's quantiles are computed and, where it lets them cross, put in order (Chernozhukov et al. 2010:
         never a loss) before those asked for are taken, so that a level's answer does not depend on the others.
 
+        Chronos-2 attends to covariates by itself; for Bolt what they explain is taken out and put back (`regression`).
+
         Raises:
             BadWindow: the newest points, which are all that the model reads, are all gap.
         """
-        torch = self._torch
         values = batch.values[:, -self._context :]
         if not np.isfinite(values).any(axis=1).all():
             raise BadWindow(f"The newest {values.shape[1]} points of a window, which the model reads, are all gap.")
+        beside = None if batch.covariates is None else batch.covariates[:, :, -self._context :]
+        if beside is None or not self._is_bolt:
+            ordered, mean = self._predict(values, batch.horizon, beside, batch.future)
+        else:
+            ordered, mean = self._regressed(values, batch.horizon, beside, batch.future)
+        if batch.levels != self._levels:
+            ordered = ordered[:, self._places(batch.levels)]
+        return Quantiles(ordered, mean)
+
+    def _predict(
+        self, values: Array, horizon: int, beside: Array | None = None, future: Array | None = None
+    ) -> tuple[Array, Array]:
+        """All of the model's quantiles, shape (k, levels, horizon), in order, and its mean."""
+        torch = self._torch
         with torch.inference_mode():
             # A copy: the request's array is read-only memory of the message.
             context = torch.from_numpy(values.astype(np.float32))
-            inputs = context if self._is_bolt else list(context)
+            inputs: Any = context if self._is_bolt else list(context)
+            if beside is not None:
+                inputs = [
+                    {"target": target} | _named("past_covariates", beside, i) | _named("future_covariates", future, i)
+                    for i, target in enumerate(values.astype(np.float32))
+                ]
             quantiles, mean = self._pipeline.predict_quantiles(
-                inputs, prediction_length=batch.horizon, quantile_levels=list(self._levels)
+                inputs, prediction_length=horizon, quantile_levels=list(self._levels)
             )
             if not self._is_bolt:
                 quantiles, mean = torch.cat(quantiles), torch.cat(mean)
-        ordered = np.sort(quantiles.numpy().astype(np.float64).transpose(0, 2, 1), axis=1)
-        if batch.levels != self._levels:
-            ordered = ordered[:, self._places(batch.levels)]
-        return Quantiles(ordered, mean.numpy().astype(np.float64))
+        ordered: Array = np.sort(quantiles.numpy().astype(np.float64).transpose(0, 2, 1), axis=1)
+        return ordered, mean.numpy().astype(np.float64)
+
+    def _regressed(self, values: Array, horizon: int, beside: Array, future: Array | None) -> tuple[Array, Array]:
+        """The same with what covariates explain taken out before and put back after, where they explain enough.
+
+        Where their future is not known the model forecasts it; how unsure it is of that widens the answer.
+        """
+        parts = [explain(one, covariates) for one, covariates in zip(values, beside, strict=True)]
+        rest = np.stack([one if part is None else part.rest for one, part in zip(values, parts, strict=True)])
+        ordered, mean = self._predict(rest, horizon)
+        middle = self._places((0.5,))[0]
+        for i, part in enumerate(parts):
+            if part is None:
+                continue
+            said = self._covariates_ahead(part, horizon, None if future is None else future[i])
+            explained = part.ahead(said[:, middle])
+            # Two independent errors: their spreads about the medians add in squares.
+            spread = np.stack([part.spread(said[:, level] - said[:, middle]) for level in range(said.shape[1])])
+            off = ordered[i] - ordered[i, middle]
+            ordered[i] = np.sort(ordered[i, middle] + explained + np.sign(off) * np.hypot(off, spread), axis=0)
+            mean[i] += explained
+        return ordered, mean
+
+    def _covariates_ahead(self, part: Explained, horizon: int, future: Array | None) -> Array:
+        """Quantiles of the covariates to come, shape (c, levels, horizon); all the same where they are known."""
+        if future is not None:
+            known = part.scaled(future)
+            return np.repeat(known[:, None], len(self._levels), 1)
+        length = part.covariates.shape[1]
+        padded = np.full((len(part.covariates), max(length, CONTEXT_MIN)), np.nan)
+        padded[:, -length:] = part.covariates
+        return self._predict(padded, horizon)[0]
 
     def _places(self, levels: tuple[float, ...]) -> list[int]:
         """Where these levels are among the model's own; they may differ by rounding."""
         return [min(range(len(self._levels)), key=lambda i: abs(self._levels[i] - level)) for level in levels]
+
+
+def _named(key: str, covariates: Array | None, i: int) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """The covariates of one window as Chronos-2 wants them; nothing for none."""
+    if covariates is None:
+        return {}
+    return {key: {f"c{c}": row.astype(np.float32) for c, row in enumerate(covariates[i])}}

@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chronotick.sdk import BadParams, Params, tune
+from chronotick.sdk import BadParams, Params, tune, weights
 from chronotick.sdk.torch_tuner import TorchTuner
 from chronotick_chronos import settings as configured
-from chronotick_chronos import weights
 
 
 def open_tuner(params: Params) -> TorchTuner:

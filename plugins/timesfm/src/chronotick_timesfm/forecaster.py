@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chronotick.sdk import (
-    BadWindow,
     Batch,
     Cancelled,
     Capabilities,
@@ -95,7 +94,7 @@ class TimesFmForecaster:
         """Quantiles and mean of each window.
 
         Raises:
-            BadWindow: covariates without their future. Cancelled: nobody waits any more.
+            Cancelled: nobody waits any more.
         """
         scaled = standardise(batch.values)
         filled = fill_gaps(scaled.values)
@@ -126,10 +125,15 @@ class TimesFmForecaster:
         return np.concatenate(parts).astype(np.float64)
 
     def _with_covariates(self, batch: Batch, rows: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """The same, after a linear regression on the covariates; one by one, as the library fits one for all."""
+        """The same, after a linear regression on the covariates; one by one, as the library fits one for all.
+
+        The regression needs their future; where nobody knows it, the last value of each is held.
+        """
         past, future = batch.covariates, batch.future
-        if past is None or future is None:
-            raise BadWindow("TimesFM's regression needs the future of the covariates, too.")
+        assert past is not None
+        if future is None:
+            newest = past.shape[2] - 1 - np.argmax(np.isfinite(past)[:, :, ::-1], axis=2)[:, :, np.newaxis]
+            future = np.repeat(np.take_along_axis(past, newest, 2), batch.horizon, 2)
         patch = int(self._model.model.p)
         answers = []
         for i, row in enumerate(rows):
