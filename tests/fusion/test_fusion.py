@@ -155,5 +155,6 @@ def test_without_roles_the_floor_s_interval_is_calibrated(state: Callable) -> No
     fused = fusion.estimate(raw, raw + S)
     assert fused is not None
     assert fused.floor_sigma_s == pytest.approx(1e-5, rel=0.01)
-    assert fused.half_width_95_s == pytest.approx(2e-6, rel=0.3)
+    # 2 us is what fits, and 20 us what the floor claims.
+    assert 1.6e-6 < fused.half_width_95_s < 4e-6
     assert fused.sigma_s == fused.floor_sigma_s

@@ -5,11 +5,23 @@ import pytest
 
 from chronotick.fusion.interval import IntervalModel
 from chronotick.fusion.rules import IntervalRules
-from chronotick.wire.levels import AT_95
+from chronotick.wire.levels import LEVELS, Z
 
 S = 10**9
 H = 64.0
-START = 1.5 * 1.959964
+
+
+def scored(model: IntervalModel, at_s: float, error: float, *, v: float = 0.0, rung: int = 0) -> None:
+    """One score of the floor at sigma 1."""
+    model.score(
+        rung,
+        round(at_s * S),
+        floor_error_s=error,
+        fused_error_s=None,
+        sigma_s=1.0,
+        variance_s2=v,
+        issued=model.issued(rung),
+    )
 
 
 def learn(
@@ -19,7 +31,7 @@ def learn(
     covered = []
     for i, error in enumerate(errors):
         issued = model.issued(0)
-        covered.append(abs(error) <= issued.floor[AT_95])
+        covered.append(abs(error) <= model.multiplier(H, 0.0))
         model.score(
             0,
             round(i * spacing_s * S),
@@ -33,10 +45,11 @@ def learn(
 
 
 def test_it_starts_wide() -> None:
-    """Until twenty scores are there the interval is one and a half times the Gaussian one."""
-    model = IntervalModel([H])
-    learn(model, np.full(19, 0.01))
-    assert model.multiplier(H, 0.0) == pytest.approx(START)
+    """Before the first score every level above the half is wider than the normal one, the rare ones most."""
+    factors = [one / z for one, z in zip(IntervalModel([H]).multipliers(H, 0.0), Z, strict=True)]
+    assert factors[1] > 1.2
+    assert factors[1:] == sorted(factors[1:])
+    assert factors[-1] > 2.5
 
 
 @pytest.mark.parametrize("scale", [0.2, 1.0, 3.0])
@@ -66,10 +79,62 @@ def test_the_noise_of_targets_is_not_taken_for_error() -> None:
 
 
 def test_overlapping_scores_do_not_narrow_it() -> None:
-    """Many small errors within two horizons leave most of the cautious start in place."""
+    """Many small errors within two horizons narrow it less than as many independent ones; rare levels stay wide."""
+    overlapping, independent = IntervalModel([H]), IntervalModel([H])
+    learn(overlapping, np.full(40, 0.01), spacing_s=H / 40)
+    learn(independent, np.full(40, 0.01))
+    assert overlapping.multiplier(H, 0.0) > 1.5 * independent.multiplier(H, 0.0)
+    assert overlapping.multipliers(H, 0.0)[-1] > 1.2 * Z[-1]
+
+
+def test_levels_never_cross_and_each_covers_what_it_says() -> None:
+    """With heavy tails every level comes to hold its share, and none is narrower than the one below."""
+    rng = np.random.default_rng(11)
     model = IntervalModel([H])
-    learn(model, np.full(100, 0.01), spacing_s=H / 50)
-    assert model.multiplier(H, 0.0) > 0.8 * START
+    inside = []
+    for i, error in enumerate(rng.standard_t(3, 6000)):
+        said = model.multipliers(H, 0.0)
+        assert list(said) == sorted(said)
+        inside.append(np.abs(error) <= np.array(said))
+        scored(model, i * H, float(error))
+    assert np.mean(inside[1000:], axis=0) == pytest.approx(LEVELS, abs=0.015)
+    assert np.mean(inside[1000:], axis=0)[-1] == pytest.approx(LEVELS[-1], abs=0.001)
+
+
+def test_a_burst_widens_at_once_and_is_forgotten() -> None:
+    """Ten errors of three sigma widen the interval by a quarter at least; a hundred ordinary ones take that back."""
+    rng = np.random.default_rng(12)
+    model = IntervalModel([H])
+    learn(model, rng.standard_normal(500))
+    before = model.multiplier(H, 0.0)
+    for i in range(10):
+        scored(model, (500 + i) * H, 3.0)
+    assert model.multiplier(H, 0.0) > 1.25 * before
+    for i, error in enumerate(rng.standard_normal(100)):
+        scored(model, (510 + i) * H, float(error))
+    assert model.multiplier(H, 0.0) < 1.25 * before
+
+
+def test_where_targets_are_noise_the_next_rung_speaks() -> None:
+    """A rung whose targets are ten times noisier than its forecasts takes its width from the one above."""
+    rng = np.random.default_rng(13)
+    model = IntervalModel([H, 2 * H])
+    for i in range(600):
+        scored(model, i * H, 3.0 * float(rng.standard_normal()), rung=1)
+        scored(model, i * H, 10.0 * float(rng.standard_normal()), v=100.0)
+    assert model.multiplier(H, 0.0) == pytest.approx(model.multiplier(2 * H, 0.0), rel=0.1)
+    assert model.multiplier(H, 0.0) == pytest.approx(3 * 1.96, rel=0.2)
+
+
+def test_the_fused_interval_is_never_wider_than_the_floor_s() -> None:
+    """Whatever the fused answer has shown, no level of it is wider than the floor's own."""
+    rng = np.random.default_rng(14)
+    model = IntervalModel([H])
+    floor = rng.standard_normal(300)
+    learn(model, floor, fused=2.0 * floor)
+    for share in (0.3, 1.0):
+        pairs = zip(model.multipliers(H, share), model.multipliers(H, 0.0), strict=True)
+        assert all(fused <= alone for fused, alone in pairs)
 
 
 def test_what_models_have_shown_does_not_narrow_the_floor() -> None:

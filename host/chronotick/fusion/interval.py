@@ -1,28 +1,47 @@
 """How wide the intervals are, and how far realised errors may narrow sigma: one calibration per horizon.
 
-Adaptive conformal inference (Gibbs and Candès 2021) on the scores |y - f| / sqrt(sigma^2 + v), with y and v a
-future-only target and its variance, and sigma the floor's. The floor alone and the fused answer are calibrated apart:
-what the models have shown must not narrow the answer of a floor that stands alone after they died.
+A half width is sigma of the floor times a multiplier. Each rung of the ladder learns one multiplier for each level from
+the scores u = |y - f| / sqrt(sigma^2 + v), with y a future-only target, v its variance and sigma the floor's:
+
+- the logarithm of a multiplier follows its quantile: up by gamma (1 - alpha) when a score lies above what was issued at
+  its origin, down by gamma alpha when not. Over time a share alpha lies above, whatever the distribution (adaptive
+  conformal inference, Gibbs and Candès 2021; quantile tracking, Angelopoulos et al. 2023);
+- the scores are first divided by how large they usually are, and half of that by how large they have been lately. The
+  first is learned within a few scores, where a quantile takes hundreds; the second because errors come in bursts;
+- where the target is noisier than the forecast (near horizons, long paths) a score tells of the target, not of the
+  forecast. It counts with w = (sigma^2 / (sigma^2 + v))^2, and what a rung lacks in w the next longer one gives it;
+- rare levels are not seen in few scores: until 1/alpha independent ones exist a multiplier is widened, as Student's
+  quantile is against the normal one, by as many degrees of freedom.
+
+The floor alone and the fused answer are calibrated apart: what the models have shown must not narrow the answer of a
+floor that stands alone after they died. Nor is the fused answer ever given a wider interval than the floor's.
 """
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from chronotick.fusion.ladder import place
 from chronotick.fusion.rules import IntervalRules
 from chronotick.units import NS_PER_S
-from chronotick.wire.levels import AT_95, LEVELS, Z, never_crossing
+from chronotick.wire.levels import AT_95, LEVELS, Z
 
 # One error of more than five sigma says no more about sigma than one of five.
 _MOST_SQUARE = 25.0
+# Nor does any number of errors say that sigma is more than ten times too wide.
+_LEAST_SQUARE = 0.01
+# No multiplier leaves this range around the normal quantile, in logarithms: 1/20 to 20 times.
+_MOST_LOG = 3.0
+_LEAST_SCORE = 1e-12
+
+_ALPHAS = tuple(1.0 - level for level in LEVELS)
+_LOG_Z = tuple(math.log(z) for z in Z)
 
 
 class Multipliers(msgspec.Struct, frozen=True):
-    """Half widths at one rung in sigma of the floor at each of `LEVELS`, as issued, of floor and fused answer."""
+    """Logarithms of what was held against the scores of one rung at each of `LEVELS`: of floor and fused answer."""
 
     floor: tuple[float, ...]
     fused: tuple[float, ...]
@@ -32,76 +51,91 @@ class Track:
     """Scores of one kind of answer at one horizon.
 
     Attributes:
-        multipliers: half width of the interval at each of `LEVELS` in sigma of the floor.
+        logs: logarithms of the multipliers at `LEVELS`, apart from these scales.
+        weight: share of a score that is the forecast's and not its target's, squared; running mean, 0..1.
+        usual, recent: running means of the squared scores: about 1, where sigma is right.
+        count: scores taken.
         shrink: what sigma may be multiplied by, at most 1.
     """
 
     def __init__(self, horizon_s: float, rules: IntervalRules) -> None:
         self._horizon_s = horizon_s
         self._rules = rules
-        self._alphas = [1.0 - level for level in LEVELS]
-        # Rings of the latest scores, and of their squared errors over squared sigma with the weights of these.
-        self._scores = np.zeros(rules.window)
-        self._squares = np.zeros(rules.window)
-        self._weights = np.zeros(rules.window)
-        self._count = 0
+        self.logs: list[float] = [
+            log_z + math.log(factor) for log_z, factor in zip(_LOG_Z, rules.start_factors, strict=True)
+        ]
+        self.weight: float = 1.0
+        self.usual: float = 1.0
+        self.recent: float = 1.0
+        self.count: int = 0
+        self.shrink: float = 1.0
         self._first_ns = 0
         self._last_ns = 0
-        self.multipliers: tuple[float, ...] = tuple(rules.start * z for z in Z)
-        self.shrink: float = 1.0
+        # Running means of the weights, and of squared errors over squared sigma with these weights.
+        self._weight_mean = 0.0
+        self._square_mean = 0.0
+
+    @property
+    def issued(self) -> tuple[float, ...]:
+        """What the next score will be held against: logarithms at `LEVELS`."""
+        power = self._rules.recent_power
+        scale = 0.5 * ((1.0 - power) * self._log_of(self.usual) + power * self._log_of(self.recent))
+        return tuple(one + scale for one in self.logs)
+
+    @property
+    def spans(self) -> float:
+        """Number of independent scores: overlapping horizons are not many witnesses."""
+        if not self.count:
+            return 0.0
+        seen_s = (self._last_ns - self._first_ns) / NS_PER_S
+        return min(self.count, self._rules.window, seen_s / self._horizon_s + 1.0)
+
+    def _log_of(self, square: float) -> float:
+        """Logarithm of a mean square; where it is small, doubted as far as independent scores are few."""
+        if square < 1.0:
+            spans, doubt = self.spans * self.weight, self._rules.prior_scores
+            square = max((spans * square + doubt) / (spans + doubt), _LEAST_SQUARE)
+        return math.log(square)
 
     def add(
         self, origin_raw_ns: int, error_s: float, sigma_s: float, variance_s2: float, issued: Sequence[float]
     ) -> None:
-        """Take one score; `issued` are the multipliers that the answer was given with."""
+        """Take one score; `issued` is what this track had issued at the origin."""
         rules = self._rules
-        total = sigma_s * sigma_s + variance_s2
+        square = sigma_s * sigma_s
+        total = square + variance_s2
         if total <= 0:
             return
         score = abs(error_s) / math.sqrt(total)
-        for i, level in enumerate(LEVELS):
-            asked = 1.0 - level
-            moved = self._alphas[i] + rules.gamma * (asked - (score > issued[i]))
-            self._alphas[i] = min(max(moved, rules.alpha_low_share * asked), max(rules.alpha_high, asked))
-        if not self._count:
+        weight = (square / total) ** 2
+        log_score = math.log(max(score, _LEAST_SCORE))
+        for i, alpha in enumerate(_ALPHAS):
+            moved = self.logs[i] + rules.gammas[i] * weight * ((log_score > issued[i]) - alpha)
+            self.logs[i] = min(max(moved, _LOG_Z[i] - _MOST_LOG), _LOG_Z[i] + _MOST_LOG)
+        gain = 1.0 - 0.5 ** (1.0 / rules.recent_scores)
+        size = min(score * score, _MOST_SQUARE)
+        self.recent += gain * weight * (size - self.recent)
+        if not self.count:
             self._first_ns = origin_raw_ns
         self._last_ns = origin_raw_ns
-        realised = (error_s * error_s - variance_s2) / (sigma_s * sigma_s) if sigma_s > 0 else 1.0
-        at = self._count % rules.window
-        self._scores[at] = score
-        self._squares[at] = min(max(realised, 0.0), _MOST_SQUARE)
-        self._weights[at] = (sigma_s * sigma_s / total) ** 2
-        self._count += 1
-        self._settle()
+        self.count += 1
+        self.usual += max(1.0 / rules.memory, 1.0 / self.count) * weight * (size - self.usual)
+        self.weight += max(1.0 / rules.memory, 1.0 / (self.count + 1)) * (weight - self.weight)
+        realised = (error_s * error_s - variance_s2) / square if square > 0 else 1.0
+        self._narrow(weight, min(max(realised, 0.0), _MOST_SQUARE))
 
-    def _settle(self) -> None:
-        rules, n = self._rules, min(self._count, self._rules.window)
-        spans = min(n, (self._last_ns - self._first_ns) / NS_PER_S / self._horizon_s + 1.0)
-        scores = self._scores[:n]
-        if n >= rules.min_scores:
-            ordered, spread = np.sort(scores), math.sqrt(float(np.mean(scores * scores)))
-            found = [self._multiplier(i, ordered, spread, spans) for i in range(len(LEVELS))]
-            self.multipliers = never_crossing(found)
-        weight = float(self._weights[:n].sum())
-        if weight > 0:
-            counted = spans * weight / n
-            # Two standard errors up, then diluted with "the floor is right": sigma narrows only as evidence grows.
-            mean = float(self._weights[:n] @ self._squares[:n]) / weight
-            upper = mean * (1.0 + 2.0 * math.sqrt(2.0 / max(counted, 1.0)))
-            ratio = (counted * upper + rules.prior_scores) / (counted + rules.prior_scores)
-            self.shrink = min(max(math.sqrt(ratio), rules.least_shrink), 1.0)
-
-    def _multiplier(self, i: int, ordered: NDArray[np.float64], spread: float, spans: float) -> float:
-        """Half width at level `i` from scores in ascending order, their rms and the number of independent ones."""
-        n, z = len(ordered), Z[i]
-        found = float(ordered[min(math.ceil((n + 1) * (1.0 - self._alphas[i])), n) - 1])
-        trust = spans * (1.0 - LEVELS[i])
-        if trust >= 1.0:
-            return found
-        # Fewer independent scores than one expected miss: the quantile can not be seen yet, the spread can, and
-        # the cautious start is let go only as far as there are independent scores.
-        seen = max(found, z * spread)
-        return trust * seen + (1.0 - trust) * max(seen, self._rules.start * z)
+    def _narrow(self, weight: float, square: float) -> None:
+        rules = self._rules
+        gain = 1.0 / min(self.count, rules.window)
+        self._weight_mean += gain * (weight - self._weight_mean)
+        self._square_mean += gain * (weight * square - self._square_mean)
+        if self._weight_mean <= 0:
+            return
+        counted = self.spans * self._weight_mean
+        # Two standard errors up, then diluted with "the floor is right": sigma narrows only as evidence grows.
+        upper = self._square_mean / self._weight_mean * (1.0 + 2.0 * math.sqrt(2.0 / max(counted, 1.0)))
+        ratio = (counted * upper + rules.prior_scores) / (counted + rules.prior_scores)
+        self.shrink = min(max(math.sqrt(ratio), rules.least_shrink), 1.0)
 
 
 class IntervalModel:
@@ -113,13 +147,14 @@ class IntervalModel:
 
     def __init__(self, horizons: Sequence[float], rules: IntervalRules | None = None) -> None:
         self._horizons = tuple(horizons)
-        rules = rules or IntervalRules()
-        self._floor = [Track(h, rules) for h in horizons]
-        self._fused = [Track(h, rules) for h in horizons]
+        self._rules = rules or IntervalRules()
+        self._floor = [Track(h, self._rules) for h in horizons]
+        self._fused = [Track(h, self._rules) for h in horizons]
+        self._settle()
 
     def issued(self, rung: int) -> Multipliers:
-        """What is said at a rung now; to be given back to `score`."""
-        return Multipliers(floor=self._floor[rung].multipliers, fused=self._fused[rung].multipliers)
+        """What is held against the next scores of a rung; to be given back to `score`."""
+        return Multipliers(floor=self._floor[rung].issued, fused=self._fused[rung].issued)
 
     def score(
         self,
@@ -133,9 +168,16 @@ class IntervalModel:
         issued: Multipliers,
     ) -> None:
         """Take one origin's errors; `fused_error_s` is None where nothing but the floor had weight."""
-        self._floor[rung].add(origin_raw_ns, floor_error_s, sigma_s, variance_s2, issued.floor)
+        floor, fused = self._floor[rung], self._fused[rung]
+        floor.add(origin_raw_ns, floor_error_s, sigma_s, variance_s2, issued.floor)
         if fused_error_s is not None:
-            self._fused[rung].add(origin_raw_ns, fused_error_s, sigma_s, variance_s2, issued.fused)
+            said = issued.fused
+            if not fused.count:
+                # It begins where the floor stands: those who were let in were better than that.
+                fused.logs, fused.usual, fused.recent = list(floor.logs), floor.usual, floor.recent
+                said = issued.floor
+            fused.add(origin_raw_ns, fused_error_s, sigma_s, variance_s2, said)
+        self._settle()
 
     def multiplier(self, h_s: float, share: float) -> float:
         """Half width of the 95 % interval in sigma of the floor, as `multipliers`."""
@@ -147,22 +189,50 @@ class IntervalModel:
         `share` counts as far as the answer has left the floor's (`Mix.departed`).
         """
         lower, upper, part = place(self._horizons, h_s)
-        found = []
-        for i in range(len(LEVELS)):
-            floor, fused = (
-                one[lower].multipliers[i] + part * (one[upper].multipliers[i] - one[lower].multipliers[i])
-                for one in (self._floor, self._fused)
-            )
-            found.append(floor if share <= 0.0 else (1.0 - share) * floor + share * fused)
-        return tuple(found)
+        floor = _between(self._floor_at[lower], self._floor_at[upper], part)
+        if share <= 0.0:
+            return floor
+        fused = _between(self._fused_at[lower], self._fused_at[upper], part)
+        return tuple((1.0 - share) * a + share * min(a, b) for a, b in zip(floor, fused, strict=True))
 
     def shrink(self, h_s: float, share: float) -> float:
         """What the floor's sigma is multiplied by, <= 1: exactly 1 where candidates have no weight (as above)."""
         if share <= 0.0:
             return 1.0
-        narrowed = self._between(h_s, [track.shrink for track in self._fused])
+        lower, upper, part = place(self._horizons, h_s)
+        low, high = self._fused[lower].shrink, self._fused[upper].shrink
+        narrowed = low + part * (high - low)
         return math.sqrt((1.0 - share) + share * narrowed * narrowed)
 
-    def _between(self, h_s: float, values: Sequence[float]) -> float:
-        lower, upper, share = place(self._horizons, h_s)
-        return values[lower] + share * (values[upper] - values[lower])
+    def _settle(self) -> None:
+        """Work out the multipliers of all rungs, from the longest down."""
+        self._floor_at = self._chain(self._floor)
+        fused = self._chain(self._fused)
+        self._fused_at = [
+            fused[rung] if track.count else self._floor_at[rung] for rung, track in enumerate(self._fused)
+        ]
+
+    def _chain(self, tracks: Sequence[Track]) -> list[tuple[float, ...]]:
+        made: list[tuple[float, ...]] = []
+        logs: tuple[float, ...] = ()
+        spans = 0.0
+        for track in reversed(tracks):
+            own, w = track.issued, track.weight if logs else 1.0
+            logs = _between(logs, own, w) if logs else own
+            spans = w * track.spans + (1.0 - w) * spans
+            made.append(tuple(accumulate((self._widened(i, logs[i], spans) for i in range(len(LEVELS))), max)))
+        return made[::-1]
+
+    def _widened(self, i: int, log: float, spans: float) -> float:
+        """The multiplier at level `i` from its logarithm, wider where fewer than 1/alpha independent scores exist.
+
+        log(t/z) of Student's quantile is (z^2 + 1) / (4 (n - 1)) to within 10 % from 3 degrees of freedom n on (the
+        first term of Abramowitz and Stegun 26.7.5, with n - 1 for n).
+        """
+        lacking = max(0.0, 1.0 - spans * _ALPHAS[i])
+        degrees = self._rules.start_degrees + spans
+        return math.exp(log + lacking * (Z[i] * Z[i] + 1.0) / (4.0 * (degrees - 1.0)))
+
+
+def _between(low: Sequence[float], high: Sequence[float], part: float) -> tuple[float, ...]:
+    return tuple(a + part * (b - a) for a, b in zip(low, high, strict=True))

@@ -52,23 +52,26 @@ class GateRules(msgspec.Struct, frozen=True):
 
 
 class IntervalRules(msgspec.Struct, frozen=True):
-    """Constants of the calibrated interval (adaptive conformal inference, Gibbs and Candès 2021).
+    """Constants of the calibrated interval (see `fusion.interval`), chosen on simulated clocks, without recorded ones.
 
     Attributes:
-        gamma: step of the adaptive level; 0.05 was seen to be nervous.
-        window: scores kept.
-        min_scores: below this many the interval is `start` times the Gaussian one.
-        start: that factor.
-        alpha_low_share, alpha_high: bounds of the adapted miss rate: this share of the one asked for, and this.
-        prior_scores: weight of "sigma is the floor's" in independent scores, when realised errors narrow it.
+        gammas: step of a multiplier's logarithm at each of `LEVELS`, for a score that is all the forecast's.
+        recent_scores: half-life of the recent scale of the scores, in scores.
+        recent_power: share of that scale, in logarithms, that the widths follow: 0 none, 1 all of it.
+        memory: scores over which the usual scale and the share of the targets' noise are averaged.
+        start_factors: multipliers at `LEVELS` before the first score, over the normal quantiles.
+        start_degrees: degrees of freedom before the first score, > 1.
+        window: scores over which realised errors are averaged, when they narrow sigma.
+        prior_scores: weight of "sigma is the floor's" in independent scores, where small errors narrow it.
         least_shrink: sigma is never narrowed below this share of the floor's.
     """
 
-    gamma: float = 0.01
+    gammas: tuple[float, ...] = (0.05, 0.05, 0.05, 0.075, 0.1)
+    recent_scores: float = 10.0
+    recent_power: float = 0.5
+    memory: int = 200
+    start_factors: tuple[float, ...] = (0.9, 1.0, 1.03, 1.2, 1.5)
+    start_degrees: float = 5.0
     window: int = 1000
-    min_scores: int = 20
-    start: float = 1.5
-    alpha_low_share: float = 0.05
-    alpha_high: float = 0.5
     prior_scores: float = 4.0
     least_shrink: float = 0.15
