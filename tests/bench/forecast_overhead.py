@@ -117,8 +117,8 @@ class Plain:
         """Milliseconds of direct calls."""
         return list((await self._tell(f"call {count}"))["ms"])
 
-    async def echoes(self, count: int, frames: Sequence[bytes]) -> list[float]:
-        """Milliseconds of bare round trips, less those of the model between the two ways."""
+    async def echoes(self, count: int, frames: Sequence[bytes]) -> list[tuple[float, float]]:
+        """Milliseconds of bare round trips around the model, and of the model between the two ways."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"echo {count}\n".encode())
         taken = []
@@ -127,7 +127,7 @@ class Plain:
             self._router.send_multipart([b"plain", *frames])
             self._router.recv_multipart()
             taken.append((time.perf_counter_ns() - before) / 1e6)
-        return [total - infer for total, infer in zip(taken, json.loads(await self._line())["ms"], strict=True)]
+        return list(zip(taken, json.loads(await self._line())["ms"], strict=True))
 
     async def _tell(self, line: str) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -255,7 +255,7 @@ async def alternate(model: str, supervisor: "Supervisor", child: Plain, rounds: 
     pid = supervisor.views()[0].pid
     assert pid is not None
     direct: list[float] = []
-    bare: list[float] = []
+    bare: list[tuple[float, float]] = []
     asked: list[tuple[float, float, float]] = []
     spent = {"host_cpu_ms": 0.0, "plugin_cpu_ms": 0.0, "host_wait_ms": 0.0, "plugin_wait_ms": 0.0}
     for number in range(rounds):
@@ -277,7 +277,8 @@ async def alternate(model: str, supervisor: "Supervisor", child: Plain, rounds: 
         "calls": len(totals),
         "in_process": summary(direct),
         "plugin": summary(totals),
-        "bare_echo": summary(bare),
+        "bare": summary([total for total, _ in bare]),
+        "bare_echo": summary([total - infer for total, infer in bare]),
         "outside_model": summary([total - infer for total, infer, _ in asked]),
         "infer": summary([infer for _, infer, _ in asked]),
         "queue": summary([queue for _, _, queue in asked]),
@@ -310,7 +311,8 @@ def show(model: str, result: dict[str, Any]) -> None:
         "infer": "  of it in the model",
         "outside_model": "  of it outside the model",
         "queue": "    of it in the plugin's queue",
-        "bare_echo": "bare ROUTER/DEALER around the model",
+        "bare": "bare ROUTER/DEALER around the model",
+        "bare_echo": "  of it outside the model",
     }
     for key, label in rows.items():
         row = result[key]
@@ -321,6 +323,8 @@ def show(model: str, result: dict[str, Any]) -> None:
             f"  {key}: {row['ratio']:.2f} x, +{row['overhead_ms']:.3f} ms; {result[mine][key + '_ms']:.3f} ms, "
             f"goal <= {row['goal_ms']:.3f} ms: {'met' if row['met'] else 'MISSED'}"
         )
+    spare = result["bare"]["p50_ms"] - result["in_process"]["p50_ms"]
+    print(f"  bare ZeroMQ alone, with the caches that waiting leaves cold: +{spare:.3f} ms by p50")
     cpu = result["per_call"]
     print(
         f"  per call: host {cpu['host_cpu_ms']:.3f} ms CPU, {cpu['host_wait_ms']:.3f} ms waiting for one; "
