@@ -29,7 +29,7 @@ from host import start, stop, wait_ready
 from models import ENTRIES, weights_of
 
 from chronotick.client.connection import Connection
-from chronotick.lab.presets import lan
+from chronotick.lab.presets import DEMO_COMPRESSION, lan
 from chronotick.lab.spawn import spawned
 from chronotick.plugins.discovery import discover
 from chronotick.plugins.stand_in import SHAPES, kept_stand_in, make_stand_in
@@ -187,7 +187,9 @@ async def main() -> None:
                     # A model is asked about the time since a new fix, so fixes must come faster than questions.
                     "servers": list(lab.servers), "min_poll_s": 0.5, "max_poll_s": 0.5, "warm_up_poll_s": 0.5,
                 },
-                "clock": {"warm_up_s": 10.0},
+                # A real oscillator's fixes are thinned to what it can show, one in many seconds; one whose physics are
+                # faster, as in the demo, has a fix for each second.
+                "clock": {"warm_up_s": 10.0, "time_compression": DEMO_COMPRESSION},
                 "publish": {"runtime_dir": str(directory.path)},
             }  # fmt: skip
             plugins = [
