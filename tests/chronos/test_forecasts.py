@@ -41,6 +41,16 @@ def test_chronos2_equals_library(worker: Worker, chronos2: str) -> None:
     assert np.array_equal(theirs, ours)
 
 
+def test_chronos2_with_covariates_equals_library(worker: Worker, chronos2: str) -> None:
+    """Their past and their future go where the library wants them, to the bit."""
+    values, beside = as_lists(walks(2, 100)), walks(4, 120, seed=9).reshape(2, 2, 120)
+    given = {"covariates": beside[:, :, :100].tolist(), "future": beside[:, :, 100:].tolist()}
+    asked = {"values": values, "horizon": 20, "levels": CHRONOS2_LEVELS}
+    ours = worker("forecast", key="chronos2", **asked, **given)["quantiles"]
+    theirs = np.sort(np.array(worker("direct", folder=chronos2, **asked, **given)), axis=2).transpose(0, 2, 1)
+    assert np.array_equal(np.array(ours), theirs)
+
+
 def test_a_row_of_a_batch_is_the_row_alone(worker: Worker, bolt: str) -> None:
     """Windows of one batch do not see each other."""
     values = walks(4, 48)

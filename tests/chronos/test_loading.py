@@ -53,8 +53,9 @@ def test_folder_is_described(worker: Worker, bolt: str) -> None:
 
 
 def test_chronos2_is_described(worker: Worker, chronos2: str) -> None:
-    """Chronos-2 offers its own levels."""
+    """Chronos-2 offers its own levels, and takes covariates."""
     said = worker("load", key="chronos2", params={"path": chronos2})
+    assert said["covariates"]
     assert said["levels"] == pytest.approx([0.01, *LEVELS, 0.99])
     assert said["horizon_max"] == 32
 

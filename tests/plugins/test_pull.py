@@ -154,10 +154,10 @@ def test_a_mirror_and_a_hub_out_of_reach_by_a_real_plugin(mirror: Path, tmp_path
     manifest = discover().find("ttm")
     if problem := check_environment(manifest, sdk_version()):
         pytest.skip(str(problem))
-    with pytest.raises(PluginError, match=r"have SHA-256 .*, expected a706726a"):
+    with pytest.raises(PluginError, match=r"have SHA-256 .*, expected a706726a.* Name a folder"):
         pull(manifest, {"path": str(mirror)}, to=tmp_path / "kept")
     environ = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
-    with pytest.raises(PluginError, match="the hub can not be reached"):
+    with pytest.raises(PluginError, match=r"the hub can not be reached: [^()]{5,60}\. Check"):
         pull(manifest, {}, to=tmp_path / "kept", environ=environ)
     if data := os.environ.get("CHRONOTICK_TEST_DATA"):
         genuine = Path(data) / "weights" / "ttm-r2-512-96-original"

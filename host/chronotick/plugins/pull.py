@@ -83,7 +83,10 @@ def pull(
             folder = _copied(folder, to.expanduser().absolute(), digest)
         size = sum(file.stat().st_size for file in weights.files(folder))
     except PluginFault as fault:
-        raise PluginError(fault.message, mend="Delete that folder and pull again.") from fault
+        mend = (
+            "Name a folder with the published weights." if params.get("path") else "Delete that folder and pull again."
+        )
+        raise PluginError(fault.message, mend=mend) from fault
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise PluginError(f"The disk is full ({to}); nothing was kept.", mend="Free some space.") from error

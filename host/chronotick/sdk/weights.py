@@ -150,6 +150,13 @@ def _from_hub(repo: str, revision: str | None, config: bool) -> tuple[Path, str]
     # The HTTP library's exceptions are not OSErrors and change with the hub library's version.
     except Exception as error:
         raise WeightsMissing(
-            f"The weights {wanted} are not on this machine and the hub can not be reached: {error}.", mend=_MEND
+            f"The weights {wanted} are not on this machine and the hub can not be reached: {_cause(error)}.", mend=_MEND
         ) from error
     return Path(found), commit or ""
+
+
+def _cause(error: BaseException) -> str:
+    """What began it, in a few words: the libraries in between wrap it in paragraphs."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")

@@ -107,8 +107,15 @@ def forecast(
     }
 
 
-def direct(folder: str, values: list[list[float | None]], horizon: int, levels: list[float]) -> list[Any]:
-    """What the library itself answers: shape (k, horizon, levels)."""
+def direct(
+    folder: str,
+    values: list[list[float | None]],
+    horizon: int,
+    levels: list[float],
+    covariates: list[Any] | None = None,
+    future: list[Any] | None = None,
+) -> list[Any]:
+    """What the library itself answers: shape (k, horizon, levels). `covariates` need their `future` here."""
     import torch
 
     from chronos import BaseChronosPipeline, ChronosBoltPipeline
@@ -119,7 +126,17 @@ def direct(folder: str, values: list[list[float | None]], horizon: int, levels: 
     context = torch.tensor(np.array(values, dtype=np.float32))
     if isinstance(pipeline, ChronosBoltPipeline):
         return pipeline.predict_quantiles(context, prediction_length=horizon, quantile_levels=levels)[0].tolist()
-    answers = pipeline.predict_quantiles(list(context), prediction_length=horizon, quantile_levels=levels)[0]
+    inputs: list[Any] = list(context)
+    if covariates is not None and future is not None:
+        inputs = [
+            {
+                "target": row,
+                "past_covariates": {f"c{i}": np.array(one, np.float32) for i, one in enumerate(past)},
+                "future_covariates": {f"c{i}": np.array(one, np.float32) for i, one in enumerate(known)},
+            }
+            for row, past, known in zip(context, covariates, future, strict=True)
+        ]
+    answers = pipeline.predict_quantiles(inputs, prediction_length=horizon, quantile_levels=levels)[0]
     return [one[0].tolist() for one in answers]
 
 
