@@ -19,10 +19,11 @@ def add(commands: Commands) -> None:
         commands,
         "train",
         "fine-tune a model on a recorded clock, or repeat the recipe of the shipped checkpoint",
-        "  chronotick train chronos clock.csv --out /models/mine\n"
+        "  chronotick train chronos ~/.local/state/chronotick --out /models/mine\n"
         "  chronotick train ttm monday.csv tuesday.csv --weights /models/ttm-r2 --out /models/mine --step 300\n"
         "  chronotick train --recipe --out /tmp/again\n"
-        "A history is what `chronotick backtest` reads. The model learns on its first part and is judged on the rest,\n"
+        "A history is a host's state directory or event log, or what `chronotick backtest` reads. The model learns on\n"
+        "its first part and is judged on the rest,\n"
         "beside the untuned checkpoint, the floor and the last value. Ctrl-C stops a run; the same command goes on.\n"
         "exit codes: 0 it is better and was kept, 1 it is not (--force keeps it), 2 usage, 78 a history is wrong",
     )
@@ -73,11 +74,11 @@ def run(args: argparse.Namespace) -> int:
 def _tune(args: argparse.Namespace) -> int:
     import shutil
 
-    from chronotick.backtest.read import read_trace
     from chronotick.cli.backtest import horizons
     from chronotick.config.schema import RoleConfig
     from chronotick.sdk.tune import Job
     from chronotick.tuning import report
+    from chronotick.tuning.history import read_histories
     from chronotick.tuning.learn import demand_trainable
     from chronotick.tuning.run import Plan, train
 
@@ -116,7 +117,7 @@ def _tune(args: argparse.Namespace) -> int:
         train_share=args.train_share,
         horizons_s=tuple(ahead_s),
     )
-    traces = [read_trace(path) for path in args.history]
+    traces = [trace for path in args.history for trace in read_histories(path)]
     with progress_bar() as bar:
         task = bar.add_task("starting", total=1.0)
         try:
