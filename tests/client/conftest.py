@@ -78,7 +78,7 @@ class FakeHost:
         return ClientVerbs(
             Sources(
                 record=lambda: self.publisher.record,
-                status=lambda: {"clock": {"status": str(self.publisher.current.status)}},
+                status=lambda: {"clock": {"status": "UNKNOWN", "sentence": "", "epoch": 0, "warm_up": {}}},
                 history=lambda asked: ((asked.series,), [[1], [2]], False),
                 explain=lambda: (("because",), {}),
                 outlook=lambda: self.outlook,

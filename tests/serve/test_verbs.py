@@ -25,6 +25,7 @@ from chronotick.wire.messages import (
 from chronotick.wire.snapshot import MAX_NS, MIN_NS, Record, Status
 
 S = 1_000_000_000
+CLOCK = {"status": "SYNCHRONISED", "sentence": "All agree.", "epoch": 1, "warm_up": {}}
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def answer(record: Record, monkeypatch: pytest.MonkeyPatch) -> ClientVerbs:
     return ClientVerbs(
         Sources(
             record=lambda: record,
-            status=lambda: {"clock": {"status": "SYNCHRONISED"}, "servers": [], "plugins": {}},
+            status=lambda: {"clock": CLOCK, "servers": [], "plugins": {}},
             history=lambda asked: (("raw_ns", asked.series), [[1, 2.0]], True),
             explain=lambda: (("One.", "Two."), {"weights": {"floor": 1.0}}),
         )

@@ -9,6 +9,7 @@ import msgspec
 
 from chronotick.clock import timebase
 from chronotick.errors import ProtocolError
+from chronotick.serve.fresh import as_of_now
 from chronotick.serve.outlook import Outlook
 from chronotick.serve.past import Past
 from chronotick.serve.signer import Signer
@@ -88,7 +89,7 @@ class ClientVerbs:
                 said = self._signer().verify(token)._asdict() | {"id": number}
                 return Verified(**said)
             case messages.StatusQuery(id=number, sections=wanted):
-                sections = self._sources.status()
+                sections = self._status()
                 kept = {name: sections[name] for name in wanted if name in sections} if wanted else sections
                 return StatusOk(id=number, sections=kept)
             case History(id=number):
@@ -99,6 +100,14 @@ class ClientVerbs:
                 return ExplainOk(id=number, sentences=sentences, facts=facts)
         kind = type(message).__struct_config__.tag
         raise ProtocolError(Code.UNKNOWN_TYPE, f"A message of type {kind!r} is not answered on the client socket.")
+
+    def _status(self) -> dict[str, Any]:
+        sections = self._sources.status()
+        if "clock" not in sections:
+            return sections
+        pair = timebase.pair()
+        clock = as_of_now(sections["clock"], self._sources.record(), pair.raw_ns, pair.realtime_ns)
+        return sections | {"clock": clock}
 
     def _signer(self) -> Signer:
         if self._sources.signer is None:
