@@ -126,7 +126,7 @@ def test_time_stands_rather_than_going_back(host: Any, clock: Clock) -> None:
     """A writer that steps back without saying so is not followed back, and the interval admits the difference."""
     line = to_record(host.publish(width_ns=500), suspended_ns=suspended_ns())
     before = clock.now()
-    host.publisher._writer.write(line._replace(theta_ns=THETA - 10_000_000, sequence=99))
+    host.publisher._file.write(line._replace(theta_ns=THETA - 10_000_000, sequence=99))
     held = [clock.now() for _ in range(3)]
     assert {one.utc_ns for one in held} == {held[0].utc_ns}
     assert held[0].utc_ns >= before.utc_ns
