@@ -357,11 +357,7 @@ class App:
             "plugins": report.plugins_section(self._supervisor.views(), self._core.weights),
             "forecasts": forecasts,
         }
-        chain = (
-            self._sentence(),
-            *(f"{one['candidate']} at {one['horizon_s']:g} s: {one['reason']}" for one in forecasts["candidates"]),
-        )
-        self._explanation = (chain, {"weights": self._core.weights, "candidates": forecasts["candidates"]})
+        self._explanation = report.explanation(self._sentence(), self._core.weights, forecasts["candidates"])
 
     def _look_ahead(self, raw_ns: int) -> Outlook | None:
         """How the floor's estimate spreads from here on; a model's gain is not counted on that far ahead."""

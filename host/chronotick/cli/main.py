@@ -24,6 +24,7 @@ from chronotick.cli import (
     now,
     ntp,
     plugins,
+    replay,
     run,
     sources,
     stamp,
@@ -39,7 +40,7 @@ from chronotick.errors import ChronoTickError, ConfigError, HostAbsent, OutOfRan
 
 COMMANDS = (
     demo, run, now, waitsync, status, sources, models, watch, history, explain,
-    compare, stamp, verify, backtest, train, doctor, ntp, mcp, keys, lab, plugins, config, test, completion,
+    compare, stamp, verify, replay, backtest, train, doctor, ntp, mcp, keys, lab, plugins, config, test, completion,
 )  # fmt: skip
 
 # What the `host` and `cli` extras install; the client alone does without.

@@ -68,6 +68,23 @@ def load(path: Path | None, overrides: Sequence[str] = (), environ: Mapping[str,
     return Loaded(config=config, notes=(*translation.notes, *_idle(config)), source=source)
 
 
+def changed(config: Config, overrides: Sequence[str]) -> Config:
+    """Another configuration with other values of some keys: "fusion.enabled=false".
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    tree = grown(to_builtins(config), "the configuration")
+    found = [problem for override in overrides for problem in _override(tree, override)]
+    made, wrong = convert(tree)
+    found += wrong
+    if made is not None:
+        found += check(made, tree)
+    if made is None or found:
+        raise ConfigError("\n".join(found), mend="\n`chronotick config keys` lists every key.")
+    return made
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")

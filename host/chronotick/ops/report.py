@@ -1,7 +1,7 @@
 """The host's status as plain maps, by section: what `chronotick status --json` prints and events carry."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -143,6 +143,20 @@ def forecasts_section(pipeline: Pipeline) -> dict[str, Any]:
         "waiting": {role: why.reason for role, why in pipeline.not_ready.items()},
         "candidates": [msgspec.to_builtins(one) for one in pipeline.fusion.explain()],
     }
+
+
+def explanation(
+    said: str, weights: Mapping[str, float], candidates: Sequence[Mapping[str, Any]]
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Sentences from servers to published time, and the numbers behind them.
+
+    Args:
+        said: the sentence on the time's worth.
+        weights: of what is published.
+        candidates: of the forecasts section.
+    """
+    chain = (said, *(f"{one['candidate']} at {one['horizon_s']:g} s: {one['reason']}" for one in candidates))
+    return chain, {"weights": dict(weights), "candidates": list(candidates)}
 
 
 def sentence(status: Status, selection: Selection | None, views: Sequence[ServerView], age_s: float) -> str:

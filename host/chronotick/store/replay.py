@@ -54,6 +54,7 @@ class Replay:
     """One pass over a log.
 
     Attributes:
+        segments: how many there are to replay.
         bytes_done, bytes_total: progress.
         torn_bytes: half-written ends that were skipped.
         skipped: segments that could not be replayed, with the reason.
@@ -82,6 +83,7 @@ class Replay:
         self._change = change
         self._until_utc_ns = until_utc_ns
         self._over = False
+        self.segments: int = len(self._segments)
         self.bytes_total: int = sum(one.size_bytes for one in self._segments)
         self.bytes_done: int = 0
         self.torn_bytes: int = 0
