@@ -119,12 +119,21 @@ def test_what_is_no_decision_state_is_not_stored(value: object) -> None:
         codec.encode([value])
 
 
-def test_an_attribute_that_init_does_not_set_is_found_when_it_is_written() -> None:
+def test_an_attribute_that_no_method_sets_is_found_when_it_is_written() -> None:
     """Such an object could not be told from one of another version."""
     odd = NoiseScale()
     odd.extra = 1  # type: ignore[attr-defined]
     with pytest.raises(StoreError, match="extra"):
         codec.encode(odd)
+
+
+def test_an_attribute_that_is_not_there_yet_stays_away() -> None:
+    """A slot that was never filled, and what methods store on other objects."""
+    bare = object.__new__(Evidence)
+    bare.open = True
+    again = codec.decode(codec.encode(bare))
+    assert again.open is True
+    assert not hasattr(again, "shut_until_raw_ns")
 
 
 def test_a_class_that_has_changed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

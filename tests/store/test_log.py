@@ -128,8 +128,9 @@ def test_a_log_of_a_folder_that_went_away_says_so(tmp_path: Path, host: Any, cap
     folder = tmp_path / "gone"
     folder.mkdir()
     worker = Worker()
-    one = host(log=EventLog(folder, 10_000_000, worker))
+    log = EventLog(folder, 10_000_000, worker)
     folder.rmdir()
+    one = host(log=log)
     one.run(30.0)
     worker.close()
     assert ["No such file" in record.message for record in caplog.records] == [True]

@@ -27,9 +27,11 @@ _BIG: Final = 2**63
 class _Is:
     """What an array of the data is."""
 
-    LIST, TUPLE, DICT, DEQUE, SET, FROZEN, ARRAY, SCALAR, ENUM, OBJECT, AGAIN, EXTERNAL, INTEGER = range(13)
+    LIST, TUPLE, DICT, DEQUE, SET, FROZEN, ARRAY, SCALAR, ENUM, OBJECT, AGAIN, EXTERNAL, INTEGER, ABSENT = range(14)
 
 
+# Stands for what is not there: not read yet, or no attribute of the object.
+_PENDING: Final = object()
 _PLAIN: Final = frozenset({type(None), bool, float, str, bytes})
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -142,11 +144,9 @@ class _Writer:
         there = getattr(one, "__dict__", None)
         if there is not None and not its.made and not there.keys() <= set(its.fields):
             extra = ", ".join(sorted(there.keys() - set(its.fields)))
-            raise StoreError(f"{its.name} keeps {extra}, which its __init__ does not set: it could not be restored.")
-        try:
-            return [_Is.OBJECT, row, *(self.plain(getattr(one, name), depth) for name in its.fields)]
-        except AttributeError as error:
-            raise StoreError(f"{its.name} lacks an attribute that its __init__ sets: {error}.") from error
+            raise StoreError(f"{its.name} keeps {extra}, which none of its methods sets: it could not be restored.")
+        values = (getattr(one, name, _PENDING) for name in its.fields)
+        return [_Is.OBJECT, row, *([_Is.ABSENT] if value is _PENDING else self.plain(value, depth) for value in values)]
 
 
 class _Reader:
@@ -178,6 +178,8 @@ class _Reader:
                 if plain[1] not in self._externals:
                     raise StoreError(f"A stored state needs {str(plain[1])[:80]}, which is not given.")
                 return self._externals[plain[1]]
+            case _Is.ABSENT:
+                return _PENDING
             case _Is.INTEGER:
                 return int(plain[1]) if len(plain[1]) < 100 else _bad("a number is too long")
         place = len(self._met)
@@ -218,7 +220,8 @@ class _Reader:
             made.__setstate__(self.value(values[0], depth))
             return made
         for name, value in zip(shape.fields, self._fields(shape, values, depth), strict=True):
-            setattr(made, name, value)
+            if value is not _PENDING:
+                setattr(made, name, value)
         return made
 
     def _fields(self, shape: Shape, values: list[Any], depth: int) -> list[Any]:
@@ -230,9 +233,6 @@ class _Reader:
         if not 0 <= place < len(self._met) or self._met[place] is _PENDING:
             _bad("it refers to what is not there")
         return self._met[place]
-
-
-_PENDING: Final = object()
 
 
 def _ordered(values: Any) -> list[Any]:

@@ -8,6 +8,7 @@ import enum
 import importlib
 import pkgutil
 from functools import cache
+from types import FunctionType
 from typing import Any, Final
 
 import msgspec
@@ -80,14 +81,18 @@ def shape(name: str) -> Shape | None:
 
 
 def _attributes(cls: type[Any]) -> tuple[str, ...]:
-    """Slots, and what `__init__` stores: another version of the class that keeps other things has another shape."""
+    """Slots, and what any method stores: another version of the class that keeps other things has another shape.
+
+    What methods store on other objects is among them; an object that lacks it is stored without it.
+    """
     found: set[str] = set()
     for base in cls.__mro__:
         slots = vars(base).get("__slots__", ())
         found |= {slots} if isinstance(slots, str) else set(slots)
-        begin = vars(base).get("__init__")
-        if begin is not None and hasattr(begin, "__code__"):
-            found |= {str(one.argval) for one in dis.get_instructions(begin) if one.opname == "STORE_ATTR"}
+        for method in vars(base).values():
+            if isinstance(method, FunctionType):
+                code = method.__code__
+                found |= {str(one.argval) for one in dis.get_instructions(code) if one.opname == "STORE_ATTR"}
     return tuple(sorted(found - {"__dict__", "__weakref__"}))
 
 
