@@ -1,13 +1,16 @@
 """What a local candidate says: a curve to lay beside the floor's line. It is a `fusion/candidate.py` candidate."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from chronotick.clock.state import ClockState
 from chronotick.units import s_to_ns
 
 # The same few horizons of one state are asked for again and again; so many answers are remembered.
 _REMEMBERED: Final = 64
+
+Correction: TypeAlias = Callable[[ClockState, int], float]
+"""Theta minus the line of a state at an instant, s. An object with `__call__`, so that a curve can be stored."""
 
 
 class Curve:
@@ -30,7 +33,7 @@ class Curve:
         epoch: int,
         span_s: float,
         reach_s: float,
-        correction: Callable[[ClockState, int], float],
+        correction: Correction,
         trusted: bool = False,
     ) -> None:
         self.name: str = name

@@ -7,10 +7,9 @@ it says only what theta gains from the floor's line on.
 
 import bisect
 import math
-from collections.abc import Callable
 from typing import Final
 
-from chronotick.candidates.curve import Curve
+from chronotick.candidates.curve import Correction, Curve
 from chronotick.candidates.horizon import HorizonVote
 from chronotick.candidates.lines import Vote
 from chronotick.candidates.race import Race
@@ -92,13 +91,7 @@ class Shapes:
     def _of_likelihood(self, name: str, race: Race, kinds: tuple[str, ...]) -> Curve:
         shares = race.shares((Race.LINE, *kinds))
         del shares[Race.LINE]
-        vote, raw_ns, reference_ns = Vote(race, shares), race.raw_ns, race.reference_ns
-
-        def correction_s(state: ClockState, at_raw_ns: int) -> float:
-            line_s = ns_to_s(state.theta_ns - reference_ns) + state.rate * state.ahead_s(at_raw_ns)
-            return vote.offset_s + vote.gain_s(ns_to_s(at_raw_ns - raw_ns)) - vote.weight * line_s
-
-        return self._curve(name, race, correction_s)
+        return self._curve(name, race, _ByLikelihood(Vote(race, shares), race))
 
     def _of_errors(self, race: Race) -> Curve | None:
         knots = [
@@ -109,26 +102,9 @@ class Shapes:
         ]
         if not knots:
             return None
-        raw_ns = race.raw_ns
+        return self._curve(HARMONIC_H, race, _ByErrors(knots, race))
 
-        def gain_s(h_s: float) -> float:
-            if h_s <= 0.0:
-                return 0.0
-            log_h = math.log(h_s)
-            upper = bisect.bisect_left(knots, log_h, key=lambda knot: knot[0])
-            if upper == 0 or upper == len(knots):
-                return knots[min(upper, len(knots) - 1)][1].gain_s(h_s)
-            (low, below), (high, above) = knots[upper - 1], knots[upper]
-            share = (log_h - low) / (high - low)
-            return (1.0 - share) * below.gain_s(h_s) + share * above.gain_s(h_s)
-
-        def correction_s(state: ClockState, at_raw_ns: int) -> float:
-            gained_s = gain_s(ns_to_s(at_raw_ns - raw_ns)) - gain_s(ns_to_s(state.raw_ns - raw_ns))
-            return gained_s - state.rate * state.ahead_s(at_raw_ns)
-
-        return self._curve(HARMONIC_H, race, correction_s)
-
-    def _curve(self, name: str, race: Race, correction: Callable[[ClockState, int], float]) -> Curve:
+    def _curve(self, name: str, race: Race, correction: Correction) -> Curve:
         return Curve(
             name,
             origin_raw_ns=race.raw_ns,
@@ -137,3 +113,43 @@ class Shapes:
             reach_s=self._rules.reach_s,
             correction=correction,
         )
+
+
+# Objects, not closures: what the host knows can be stored, and closures can not.
+
+
+class _ByLikelihood:
+    """Correction by the shapes' own lines; whoever else has a share of the vote has the floor's."""
+
+    def __init__(self, vote: Vote, race: Race) -> None:
+        self._vote = vote
+        self._raw_ns = race.raw_ns
+        self._reference_ns = race.reference_ns
+
+    def __call__(self, state: ClockState, at_raw_ns: int) -> float:
+        line_s = ns_to_s(state.theta_ns - self._reference_ns) + state.rate * state.ahead_s(at_raw_ns)
+        vote = self._vote
+        return vote.offset_s + vote.gain_s(ns_to_s(at_raw_ns - self._raw_ns)) - vote.weight * line_s
+
+
+class _ByErrors:
+    """Correction by what the votes of the horizons around it gain, straight in the logarithm of the horizon."""
+
+    def __init__(self, knots: list[tuple[float, Vote]], race: Race) -> None:
+        self._knots = knots
+        self._raw_ns = race.raw_ns
+
+    def __call__(self, state: ClockState, at_raw_ns: int) -> float:
+        gained_s = self._gain_s(ns_to_s(at_raw_ns - self._raw_ns)) - self._gain_s(ns_to_s(state.raw_ns - self._raw_ns))
+        return gained_s - state.rate * state.ahead_s(at_raw_ns)
+
+    def _gain_s(self, h_s: float) -> float:
+        if h_s <= 0.0:
+            return 0.0
+        log_h, knots = math.log(h_s), self._knots
+        upper = bisect.bisect_left(knots, log_h, key=lambda knot: knot[0])
+        if upper == 0 or upper == len(knots):
+            return knots[min(upper, len(knots) - 1)][1].gain_s(h_s)
+        (low, below), (high, above) = knots[upper - 1], knots[upper]
+        share = (log_h - low) / (high - low)
+        return (1.0 - share) * below.gain_s(h_s) + share * above.gain_s(h_s)

@@ -108,23 +108,13 @@ class Steered:
         """The dying trend, in the floor's place; None while the clock runs free."""
         if not self.steered:
             return None
-        raw_ns, rate, rules = state.raw_ns, state.rate, self._rules
-
-        def gain_s(h_s: float) -> float:
-            left = (rules.hold_at * rules.tau_s - h_s) / ((rules.hold_at - rules.hold_from) * rules.tau_s)
-            return -rate * rules.tau_s * math.expm1(-h_s / rules.tau_s) * min(max(left, 0.0), 1.0)
-
-        def correction_s(later: ClockState, at_raw_ns: int) -> float:
-            gained_s = gain_s(ns_to_s(at_raw_ns - raw_ns)) - gain_s(ns_to_s(later.raw_ns - raw_ns))
-            return gained_s - later.rate * later.ahead_s(at_raw_ns)
-
         return Curve(
             STEERED,
-            origin_raw_ns=raw_ns,
+            origin_raw_ns=state.raw_ns,
             epoch=state.epoch,
-            span_s=len(self._rates) * rules.step_s,
-            reach_s=rules.reach_s,
-            correction=correction_s,
+            span_s=len(self._rates) * self._rules.step_s,
+            reach_s=self._rules.reach_s,
+            correction=_DyingTrend(state, self._rules),
             trusted=True,
         )
 
@@ -137,3 +127,21 @@ class Steered:
         around_zero = abs(float(rates.mean())) < limit * float(rates.std())
         crossings = int(np.count_nonzero(np.signbit(rates[1:]) != np.signbit(rates[:-1])))
         self.steered = around_zero and crossings >= self._rules.crossings
+
+
+class _DyingTrend:
+    """The floor's trend at one state, dying away. An object, not a closure, so that it can be stored."""
+
+    def __init__(self, state: ClockState, rules: SteeredRules) -> None:
+        self._raw_ns = state.raw_ns
+        self._rate = state.rate
+        self._rules = rules
+
+    def __call__(self, later: ClockState, at_raw_ns: int) -> float:
+        gained_s = self._gain_s(ns_to_s(at_raw_ns - self._raw_ns)) - self._gain_s(ns_to_s(later.raw_ns - self._raw_ns))
+        return gained_s - later.rate * later.ahead_s(at_raw_ns)
+
+    def _gain_s(self, h_s: float) -> float:
+        rules = self._rules
+        left = (rules.hold_at * rules.tau_s - h_s) / ((rules.hold_at - rules.hold_from) * rules.tau_s)
+        return -self._rate * rules.tau_s * math.expm1(-h_s / rules.tau_s) * min(max(left, 0.0), 1.0)

@@ -124,7 +124,7 @@ class EventLog:
     def _open(self, path: Path, head: bytes) -> None:
         self._shut()
         try:
-            self._make_room(self._segment_bytes + len(head))
+            self._make_room(max(self._segment_bytes, 2 * len(head)))
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             self._fail(error)
