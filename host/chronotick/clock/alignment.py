@@ -96,10 +96,9 @@ class Alignment:
     """Follows the constant part of each server, and moves fixes to the common level."""
 
     def __init__(self) -> None:
-        self._delays: DelayFloor
-        self._paths: dict[str, _Path]
-        self._fixes: int
-        self.restart(Kind.TIME_BASE)
+        self._delays: DelayFloor = DelayFloor()
+        self._paths: dict[str, _Path] = {}
+        self._fixes: int = 0
 
     def level(self, fix: Fix, belief: ClockState | None) -> Fix:
         """The fix with its theta on the common level; its bounds stay as they are. Arguments as of `shift_ns`."""
