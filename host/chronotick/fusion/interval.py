@@ -150,6 +150,8 @@ class IntervalModel:
         self._rules = rules or IntervalRules()
         self._floor = [Track(h, self._rules) for h in horizons]
         self._fused = [Track(h, self._rules) for h in horizons]
+        self._floor_at: list[tuple[float, ...]] = []
+        self._fused_at: list[tuple[float, ...]] = []
         self._settle()
 
     def issued(self, rung: int) -> Multipliers:
