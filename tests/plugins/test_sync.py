@@ -55,6 +55,8 @@ class FakeUv:
             return self.fail[step]
         venv = self.manifest.venv
         if step == "venv":
+            if "--clear" in command.argv:
+                shutil.rmtree(venv, ignore_errors=True)
             (venv / "bin").mkdir(parents=True, exist_ok=True)
             (venv / "bin/python").unlink(missing_ok=True)
             (venv / "bin/python").symlink_to(sys.executable)
@@ -132,8 +134,7 @@ def test_a_healthy_environment_is_left_alone_unless_forced(echo: Manifest) -> No
     assert (result.ok, result.built, result.torch, again.steps) == (True, False, "2.13.0+cpu", [])
     forced = FakeUv(echo)
     assert run(forced, force=True).built
-    # The interpreter is kept; everything above it is done anew.
-    assert forced.steps[0] == "packages"
+    assert forced.steps[0] == "venv"
 
 
 def test_a_changed_lock_is_built_anew(echo: Manifest) -> None:
@@ -165,6 +166,23 @@ def test_an_interruption_at_any_step_leaves_nothing_that_looks_whole_and_the_nex
     assert check_environment(echo, sdk_version()) is not None
     uv.before = lambda now: None
     assert run(uv).ok
+
+
+def test_an_unfinished_environment_is_built_from_nothing(echo: Manifest) -> None:
+    """A full disk leaves packages that lack files, which uv takes for installed; what was whole is gone on with."""
+    uv = FakeUv(echo)
+    assert run(uv).ok
+    left = echo.venv / "lib/half-a-package"
+    left.mkdir(parents=True)
+    echo.lock.write_text("msgspec==0.20\n")
+    assert run(uv).ok
+    assert left.is_dir()
+    marker_path(echo).unlink()
+    assert run(uv).ok
+    assert not left.exists()
+    left.mkdir(parents=True)
+    assert run(uv, force=True).ok
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("step", ["venv", "packages", "torch:cpu", "plugin", "smoke"])

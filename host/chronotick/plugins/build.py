@@ -1,8 +1,8 @@
 """One plugin's environment in the making: interpreter, locked packages, torch, the plugin, a smoke import, the marker.
 
 An environment can not be moved (its scripts hold its path), so it is built in place; the marker makes it whole. It is
-removed first and written last, and everything between may be repeated: an interrupted build is taken up by the next
-one, with uv's cache for what was fetched already.
+removed first and written last. An environment without it is built from nothing: a full disk, or a kill, leaves packages
+that lack files, and no installer looks at those again. What was fetched is in uv's cache, so that this costs seconds.
 """
 
 import os
@@ -116,12 +116,17 @@ class Build:
         marker = read_marker(marker_path(manifest))
         self._torch = marker.torch if marker is not None else ""
 
-    def run(self) -> None:
-        """All steps. The marker goes first and comes last."""
+    def run(self, *, fresh: bool = False) -> None:
+        """All steps. The marker goes first and comes last.
+
+        Args:
+            fresh: keep nothing of an environment that was whole, either.
+        """
         manifest = self._manifest
         self._torch = ""
+        whole = read_marker(marker_path(manifest)) is not None
         marker_path(manifest).unlink(missing_ok=True)
-        self._make_venv()
+        self._make_venv(keep=whole and not fresh)
         lock = lock_sha256(manifest.lock) if manifest.lock.is_file() else None
         if lock is None:
             raise PluginError(f"{manifest.name} has no lock ({manifest.lock}).", mend="Restore the file.")
@@ -160,12 +165,12 @@ class Build:
             torch=self._torch,
         )
 
-    def _make_venv(self) -> None:
+    def _make_venv(self, *, keep: bool) -> None:
         manifest = self._manifest
         here = (sys.version_info.major, sys.version_info.minor)
         fits = python_fits(manifest.environment.python, here)
         had = python_of(manifest.venv)
-        if had and os.access(manifest.venv / "bin/python", os.X_OK):
+        if keep and had and os.access(manifest.venv / "bin/python", os.X_OK):
             major, minor = (int(part) for part in had.split(".")[:2])
             if python_fits(manifest.environment.python, (major, minor)) and (manifest.venv / "bin/activate").is_file():
                 self._say("venv", f"going on with the environment that is there (Python {had})")

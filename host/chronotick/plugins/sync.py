@@ -45,7 +45,7 @@ def sync(
 
     Args:
         torch: where torch comes from; None for the usual chain (see `torch_source`).
-        force: build healthy ones anew, too.
+        force: build healthy ones anew, too, from nothing.
         jobs: builds at the same time.
         progress: told by one build at a time.
         runner, uv: replaced in tests.
@@ -101,7 +101,7 @@ def _sync_one(
         with _exclusive(manifest):
             if not force and check_environment(manifest, sdk_version()) is None:
                 return build.result(ok=True, built=False, sentence=f"The environment of {manifest.name} is up to date.")
-            build.run()
+            build.run(fresh=force)
         return build.result(ok=True, built=True, sentence=f"The environment of {manifest.name} is ready.")
     except PluginError as error:
         return build.result(ok=False, built=True, sentence=str(error))
