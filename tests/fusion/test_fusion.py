@@ -158,3 +158,17 @@ def test_without_roles_the_floor_s_interval_is_calibrated(state: Callable) -> No
     # 2 us is what fits, and 20 us what the floor claims.
     assert 1.6e-6 < fused.half_width_95_s < 4e-6
     assert fused.sigma_s == fused.floor_sigma_s
+
+
+def test_a_standing_difference_is_taken_off_who_filters_by_itself(state: Callable, own_line: Callable) -> None:
+    """A curve always 5 us beside the floor says, after a while, what the floor says; one that comes and goes speaks."""
+    fusion = Fusion(Tuning(), FusionConfig(), [])
+    for i in range(200):
+        now = state(RAW0_NS + 64 * i * S)
+        swing_s = 5e-6 * (1 if i // 10 % 2 else -1)
+        curves = [own_line(5e-6, model="always"), own_line(swing_s, model="swings")]
+        fusion.on_update(updated(now), [msgspec.structs.replace(one, origin_raw_ns=now.raw_ns) for one in curves])
+    alone = fusion.alone(now.raw_ns)
+    assert abs(alone["always/fit"] - now.theta_ns) < 5
+    assert alone["swings/fit"] - now.theta_ns == pytest.approx(5000, abs=700)
+    assert (fusion.counts.made, fusion.counts.refused) == (0, 0)

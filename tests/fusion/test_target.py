@@ -74,7 +74,7 @@ def test_a_target_between_fixes_that_include_the_origin_s_would_reward_following
 def test_raw_fixes_on_a_noisy_path_never_show_a_gain_that_smoothed_ones_do(state: Callable) -> None:
     """Trap (b). The floor is 100 us off and the candidate 20, path noise is 0.7 ms: only smoothed targets open it."""
     rng = np.random.default_rng(3)
-    t = np.arange(0.0, 20_000.0, 16.0)
+    t = np.arange(0.0, 60_000.0, 16.0)
     history = store(t, 7e-4 * rng.standard_normal(len(t)), 7e-4)
     raw = history.between(0, at(1e6)).theta_ns
     gates = {how: Gate((512.0,), TUNING, FusionConfig()) for how in ("raw", "smoothed")}

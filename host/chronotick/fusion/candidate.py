@@ -1,6 +1,6 @@
 """What competes with the floor: a curve of theta beside the floor's line."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -93,6 +93,52 @@ class ForecastCurve:
         share = rest_ns / self.forecast.step_ns
         first, second = self._rate[step], self._rate[step + 1]
         return done + self._step_s * share * (first + 0.5 * share * (second - first))
+
+
+class Levelled:
+    """A fitted candidate's curve with its standing difference from the floor's line taken off.
+
+    Whoever filters the fixes with other noise than the floor's also follows one-sided queues elsewhere: the two then
+    differ by a constant, and no fix can say which is right, because the fixes have it too. What a candidate can be
+    judged by, and heard on, is the rest.
+    """
+
+    def __init__(self, curve: Candidate, standing_s: float) -> None:
+        self._curve = curve
+        self._standing_s = standing_s
+        self.name: str = curve.name
+        self.model: str = curve.model
+        self.role: str = curve.role
+        self.epoch: int = curve.epoch
+        self.origin_raw_ns: int = curve.origin_raw_ns
+        self.end_raw_ns: int = curve.end_raw_ns
+        self.span_s: float = curve.span_s
+        self.trusted: bool = curve.trusted
+
+    def correction_s(self, state: ClockState, raw_ns: int) -> float:
+        """See `Candidate`."""
+        return self._curve.correction_s(state, raw_ns) - self._standing_s
+
+
+class Standing:
+    """The standing difference of one candidate at the fixes: a running mean, halved every `half_life_s`."""
+
+    # Below this many fixes the mean is shrunk towards 0: it may be part of what the candidate has to say.
+    FEW: Final = 20.0
+
+    def __init__(self, half_life_s: float) -> None:
+        self._half_life_s = half_life_s
+        self._sum_s = self._count = 0.0
+        self._last_ns: int | None = None
+
+    def add(self, raw_ns: int, correction_s: float) -> float:
+        """Count the correction at the state at `raw_ns`, s; returns the mean as it now is, s."""
+        since_s = 0.0 if self._last_ns is None else max(raw_ns - self._last_ns, 0) / NS_PER_S
+        fade = 0.5 ** (since_s / self._half_life_s)
+        self._last_ns = raw_ns
+        self._sum_s = self._sum_s * fade + correction_s
+        self._count = self._count * fade + 1.0
+        return self._sum_s / max(self._count, self.FEW)
 
 
 def clipped_s(correction_s: float, sigma_s: float, clip_sigma: float) -> float:

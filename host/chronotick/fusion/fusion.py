@@ -13,7 +13,7 @@ from chronotick.clock.tuning import Tuning
 from chronotick.config.schema import FusionConfig, RoleConfig
 from chronotick.forecast.cache import ForecastCache
 from chronotick.forecast.types import Forecast, Refusal
-from chronotick.fusion.candidate import Candidate, ForecastCurve, clipped_s
+from chronotick.fusion.candidate import Candidate, ForecastCurve, Levelled, Standing, clipped_s
 from chronotick.fusion.fuse import fuse, mix
 from chronotick.fusion.gate import Explanation, Gate
 from chronotick.fusion.interval import IntervalModel, Multipliers
@@ -79,6 +79,7 @@ class Fusion:
         self._last_origin_ns: list[int | None] = [None] * len(self.horizons)
         self._made = self._used = self._refused = 0
         self._unused: set[str] = set()
+        self._standing: dict[str, Standing] = {}
 
     @property
     def counts(self) -> Counts:
@@ -103,7 +104,7 @@ class Fusion:
         advanced = self.state is None or state.raw_ns > self.state.raw_ns
         self.state = state
         for curve in curves:
-            self._take(curve)
+            self._take(self._levelled(curve, state))
         if advanced and len(self._history):
             self._score_due(state)
             self._remember(state)
@@ -129,6 +130,13 @@ class Fusion:
         self._made += 1
         self._unused.add(candidate.name)
         return True
+
+    def _levelled(self, curve: Candidate, state: ClockState) -> Candidate:
+        at_fix_s = curve.correction_s(state, state.raw_ns)
+        if at_fix_s == 0.0 or not math.isfinite(at_fix_s):
+            return curve
+        standing = self._standing.setdefault(curve.name, Standing(self._tuning.half_life_s))
+        return Levelled(curve, standing.add(state.raw_ns, at_fix_s))
 
     def _take(self, candidate: Candidate) -> bool:
         """Take in a curve of any kind, unless its epoch or its span is over, or it is absurd."""
@@ -283,6 +291,7 @@ class Fusion:
             waiting.clear()
         self._last_origin_ns = [None] * len(self.horizons)
         self._unused.clear()
+        self._standing.clear()
 
 
 def _cost(error_s: float, variance_s2: float) -> float:

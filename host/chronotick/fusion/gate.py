@@ -3,8 +3,10 @@
 Every candidate is judged at each rung of the ladder by forecasts that were made before their target was measured (Dawid
 1984). The loss is pseudo-Huber, sqrt(1 + e^2/s) - 1, with s the floor's own running squared error there plus the
 target's variance; a target is weighed by how much of s is not its own noise. A candidate opens when it saves more than
-`open_gain` of the floor's loss, with a t-value above `open_t` on as many scores as are independent, and closes below
-a quarter of that gain. Weights are loss ratios to the eighth power, the floor's being 1.
+`open_gain` of the floor's loss and its t (`Evidence.t`) is above a boundary: `open_t`, raised by Student's factor for few
+independent scores and, because it is looked at after every score, by the logarithm of their number (as the law of the
+iterated logarithm asks; Robbins 1970). It closes below a quarter of that gain, or when t falls below 0. Weights
+are loss ratios to the eighth power, the floor's being 1; of the gain 1 - 1/t is believed.
 
 Losses come in late: a horizon and a lag after the forecast. Two quicker judges can only close: bad answers in a row,
 and a cumulative sum (Page 1954) of how much worse than the floor's line the candidate's explained the latest fixes,
@@ -41,7 +43,7 @@ class Explanation(msgspec.Struct, frozen=True):
         candidate: its name in the gate; `horizon_s`: the rung.
         n_eff: independent scores so far.
         gain: share of the floor's loss saved; negative when worse.
-        t: that saving in standard errors.
+        t: how sure that saving is, in standard errors; negative when the floor is better.
         open: whether it may speak.
         weight: its share now, 0..1.
         reason: one sentence.
@@ -132,7 +134,10 @@ class Gate:
         floor_loss = math.sqrt(1.0 + floor_error_s * floor_error_s / scale) - 1.0
         for name, error_s in errors_s.items():
             evidence = self._of(name)[rung]
-            evidence.add(origin_raw_ns, weight, math.sqrt(1.0 + error_s * error_s / scale) - 1.0, floor_loss)
+            loss = math.sqrt(1.0 + error_s * error_s / scale) - 1.0
+            unit_s = math.sqrt(scale)
+            target, correction = floor_error_s / unit_s, (floor_error_s - error_s) / unit_s
+            evidence.add(origin_raw_ns, weight, loss, floor_loss, target, correction)
             self._decide(evidence, rung, now_raw_ns)
 
     def watch(self, rung: int, name: str, nats: float, now_raw_ns: int) -> None:
@@ -184,6 +189,14 @@ class Gate:
             for rung, evidence in enumerate(rungs)
         )
 
+    def needed_t(self, rung: int, spans: float) -> float:
+        """The t that opens a candidate at a rung on so many independent scores."""
+        rules = self._rules
+        long = self.horizons[rung] >= rules.long_share * self._tuning.half_life_s
+        noisy = self._noise_s * self._noise_s > self._square[rung]
+        asked = max(self._config.open_t, rules.noisy_t) if long and noisy else self._config.open_t
+        return _student(spans) * math.sqrt(asked * asked + rules.looks * math.log1p(spans / 4.0))
+
     def is_open(self, name: str, rung: int) -> bool:
         """Whether a candidate is open at a rung."""
         return name in self._evidence and self._evidence[name][rung].open
@@ -199,32 +212,27 @@ class Gate:
         return self._evidence[name]
 
     def _blank(self) -> list[Evidence]:
-        return [Evidence(self._half_life_s(h)) for h in self.horizons]
+        return [Evidence(self._half_life_s(h), 2.0 * self._tuning.target_lag_s) for h in self.horizons]
 
     def _half_life_s(self, horizon_s: float) -> float:
         return max(self._tuning.half_life_s, self._rules.half_lives * horizon_s)
 
-    def _needed_t(self, rung: int) -> float:
-        rules = self._rules
-        long = self.horizons[rung] >= rules.long_share * self._tuning.half_life_s
-        noisy = self._noise_s * self._noise_s > self._square[rung]
-        return max(self._config.open_t, rules.noisy_t) if long and noisy else self._config.open_t
-
     def _decide(self, evidence: Evidence, rung: int, now_raw_ns: int) -> None:
         horizon_s = self.horizons[rung]
-        gain = evidence.gain
+        gain, t = evidence.gain, evidence.t(horizon_s)
         if evidence.open:
-            evidence.open = gain >= self._rules.close_share * self._config.open_gain
+            evidence.open = gain >= self._rules.close_share * self._config.open_gain and t > 0.0
             return
         if evidence.shut_until_raw_ns is not None:
             if now_raw_ns < evidence.shut_until_raw_ns:
                 return
             evidence.shut_until_raw_ns = None
+        spans = evidence.spans(horizon_s)
         evidence.open = (
             evidence.scores > self._rules.min_scores
-            and evidence.spans(horizon_s) > self._rules.min_spans
+            and spans > self._rules.min_spans
             and gain > self._config.open_gain
-            and evidence.t(horizon_s) > self._needed_t(rung)
+            and t > self.needed_t(rung, spans)
         )
 
     def _shut(self, name: str, now_raw_ns: int) -> None:
@@ -250,7 +258,9 @@ class Gate:
     def _power(self, name: str, rung: int) -> float:
         if name not in self._evidence:
             return 1.0
-        return math.pow(self._evidence[name][rung].ratio(self._rules.max_ratio), self._rules.power)
+        evidence = self._evidence[name][rung]
+        t = evidence.t(self.horizons[rung])
+        return math.pow(evidence.ratio(1.0 - 1.0 / max(t, 1.0), self._rules.max_ratio), self._rules.power)
 
     def _distrusted(self, name: str, rung: int) -> bool:
         """Whether a rule's curve was shut, or the floor has proved as much better than it as opening would ask for."""
@@ -259,12 +269,13 @@ class Gate:
         evidence = self._evidence[name][rung]
         if evidence.shut_until_raw_ns is not None:
             return True
-        return evidence.gain < -self._config.open_gain and evidence.t(self.horizons[rung]) < -self._needed_t(rung)
+        needed_t = self.needed_t(rung, evidence.spans(self.horizons[rung]))
+        return evidence.gain < -self._config.open_gain and evidence.t(self.horizons[rung]) < -needed_t
 
     def _explanation(self, name: str, rung: int, evidence: Evidence, weight: float) -> Explanation:
         horizon_s = self.horizons[rung]
         n_eff, gain, t = evidence.spans(horizon_s), evidence.gain, evidence.t(horizon_s)
-        needed_t, asked = self._needed_t(rung), self._config.open_gain
+        needed_t, asked = self.needed_t(rung, n_eff), self._config.open_gain
         if weight > 0 and name in self._trusted:
             saved = f"saves {gain:.0%} of the floor's loss so far" if evidence.scores > 0 else "has no score yet"
             reason = f"A rule has decided for it, in the floor's place: {weight:.0%} of the weight. It {saved}."
@@ -283,3 +294,9 @@ class Gate:
         else:
             reason = f"It saves {gain:.0%} of the floor's loss, but t = {t:.1f} and {needed_t:.1f} is asked for."
         return Explanation(name, horizon_s, n_eff, gain, t, evidence.open, weight, reason)
+
+
+def _student(spans: float) -> float:
+    """How much further out Student's t is than the normal at 1.5 standard deviations; within 3 % from 1 degree on."""
+    degrees = max(spans - 1.0, 0.3)
+    return 1.0 + 0.9 / degrees + 1.2 / degrees**3

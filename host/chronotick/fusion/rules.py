@@ -15,6 +15,7 @@ class GateRules(msgspec.Struct, frozen=True):
         noisy_t: certainty asked for at long horizons while one fix is noisier than the floor's error there.
         long_share: a horizon of this share of `Tuning.half_life_s` or more is long (1 h of 2 h).
         half_lives: the evidence's half-life is at least this many horizons.
+        looks: how much the boundary of t rises with the logarithm of the scores: it is looked at after each of them.
         power: a candidate's weight is its loss ratio to this power.
         min_scores: effective number of scores below which nothing opens.
         min_spans: effective number of independent horizons below which nothing opens.
@@ -36,6 +37,7 @@ class GateRules(msgspec.Struct, frozen=True):
     noisy_t: float = 2.0
     long_share: float = 0.5
     half_lives: float = 8.0
+    looks: float = 1.0
     power: float = 8.0
     min_scores: float = 5.0
     min_spans: float = 1.5
