@@ -1,12 +1,12 @@
 """Is the fused answer ever worse than the floor's, and where does it gain? Every trace and class, with intervals.
 
-    python tests/bench/gate.py [TRACE ...] [--classes rw wander ...] [--models none shipped zero-shot ttm] [--json FILE]
+    python tests/bench/gate.py [TRACE ...] [--classes rw wander ...] [--models none shipped zero-shot ttm]
 
-Recorded clocks (`--poll` thins them) and simulated classes of seeds that nothing was chosen on go through the host's own
-pipeline. Per horizon: mean absolute error on truth of the floor and of the fused answer, their ratio with its 95 %
-interval (moving blocks of two horizons), the ratio of an oracle that knows in hindsight which single candidate was best
-on this trace, that of naive averaging of floor and candidates, and the mean weights. At the end the cells above 1.02,
-and the ablation: the ratio of every set of models by class.
+Recorded clocks (FILE:16 thins one to 16 s) and simulated classes of fresh seeds go through the host's own pipeline. Per
+horizon: mean absolute error on truth of the floor and of the fused answer, their ratio with its 95 % interval (moving
+blocks of two horizons), the ratio of an oracle that knows in hindsight which single candidate was best on this trace,
+that of naive averaging of floor and candidates, and the mean weights. At the end the cells above 1.02, and the
+ablation: the ratio of every set of models by class.
 
 `semi` is a random walk of good and bad crystals with the errors of a recorded NTP path (needs CHRONOTICK_TEST_DATA), so
 that queueing is as one-sided and heavy-tailed as a real one's.
@@ -163,7 +163,7 @@ def line(trace: str, horizon: str, cell: dict[str, Any]) -> str:
     )
 
 
-HEAD = f"{'trace':28} {'ahead':>5} {'floor us':>9} {'fused us':>9} {'ratio':>6} {'95 %':>15} {'oracle':>6} {'naive':>6}  weights"
+HEAD = f"{'trace':28} {'ahead':>5} {'floor us':>9} {'fused us':>9} {'ratio':>6} {'95 %':>15} {'oracle':>6} {'naive':>6}"
 
 
 def main() -> None:

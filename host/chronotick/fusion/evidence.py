@@ -9,8 +9,9 @@ relative to the floor's line and in units of the expected error:
 
 In squared error the candidate beats the floor exactly when k > 1/2, so t = (k - 1/2) / se(k), which counts the noise of
 the targets and what the candidate can not explain, and not the bursts. se is heteroscedasticity-consistent (White
-1980) and counts as many scores as have a say in k (one large d is one score), widened for scores that follow one another: by the first autocorrelation of d e, between what the span of time
-holds of horizons that do not touch, targets' fixes and all, and what it holds of horizons.
+1980) and counts as many scores as have a say in k (one large d is one score), fewer for scores that follow one another:
+by the first autocorrelation of d e, between what the span of time holds of horizons that do not touch, targets' fixes
+and all, and what it holds of horizons.
 """
 
 import math

@@ -3,10 +3,10 @@
 Every candidate is judged at each rung of the ladder by forecasts that were made before their target was measured (Dawid
 1984). The loss is pseudo-Huber, sqrt(1 + e^2/s) - 1, with s the floor's own running squared error there plus the
 target's variance; a target is weighed by how much of s is not its own noise. A candidate opens when it saves more than
-`open_gain` of the floor's loss and its t (`Evidence.t`) is above a boundary: `open_t`, raised by Student's factor for few
-independent scores and, because it is looked at after every score, by the logarithm of their number (as the law of the
-iterated logarithm asks; Robbins 1970). It closes below a quarter of that gain, or when t falls below 0. Weights
-are loss ratios to the eighth power, the floor's being 1; of the gain 1 - 1/t is believed.
+`open_gain` of the floor's loss and its t (`Evidence.t`) is above a boundary: `open_t`, raised by Student's factor for
+few independent scores and, because it is looked at after every score, by the logarithm of their number (Robbins 1970).
+It closes below a quarter of that gain, or when t falls below 0. Weights are loss ratios to the eighth power, the
+floor's being 1; of the gain 1 - 1/t is believed.
 
 Losses come in late: a horizon and a lag after the forecast. Two quicker judges can only close: bad answers in a row,
 and a cumulative sum (Page 1954) of how much worse than the floor's line the candidate's explained the latest fixes,
