@@ -50,3 +50,18 @@ def test_the_gate_opens_for_a_cycle(clock: Callable) -> None:
             floor.append(abs(fused.floor_theta_ns - cycling.true_ns(at_ns)))
     assert np.mean(mine) < 0.5 * np.mean(floor)
     assert any(one.candidate == "harmonic" and one.open for one in fusion.explain())
+
+
+def test_who_falls_silent_is_withdrawn_from_the_answers(clock: Callable) -> None:
+    """Where a rule no longer holds its last curve has no weight any more, although it reached for days."""
+    free = clock(lambda t: 0 * t, hours=0.5)
+    local, fusion = Local(Tuning(), CandidatesConfig()), Fusion(Tuning(), FusionConfig(), ())
+    assert local._steered is not None
+    weights = []
+    for i, update in enumerate(free.updates):
+        local._steered.steered = 10 <= i < 20
+        local._steered._decide = lambda: None  # type: ignore[method-assign]
+        fusion.on_update(update, local.on_update(update))
+        weights.append(dict(fusion.estimate(update.state.raw_ns + 3600 * S, update.state.raw_ns + 3601 * S).weights))
+    assert weights[15] == {"floor": 0.0, "steered": 1.0}
+    assert weights[20] == weights[5] == {"floor": 1.0}

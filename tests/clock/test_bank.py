@@ -51,9 +51,11 @@ class Mixture:
     """All members and their weights by Bayes' rule with forgetting."""
 
     def __init__(self, tuning: Tuning, z: float, noise: float, excess: float) -> None:
-        grid = product(tuning.wander_grid, (0.15, 0.4, 1.0, 2.0), (0.1, 0.3, 1.0))
+        grid = list(product(tuning.wander_grid, (0.15, 0.4, 1.0, 2.0), (0.1, 0.3, 1.0)))
         self.members = [Member(q, c, k, z, noise, excess, tuning) for q, c, k in grid]
-        self.log_weight = np.zeros(len(self.members))
+        # A filter of ten times the wander begins with a weight of 1/e.
+        self.prior = np.array([-math.log10(q / tuning.wander_grid[0]) for q, _, _ in grid])
+        self.log_weight = self.prior.copy()
         self.seen = 1
 
     def feed(self, dt: float, z: float, noise: float, excess: float, lag: float) -> None:
@@ -62,7 +64,8 @@ class Mixture:
             member.predict(dt)
             pairs.append(member.update(z, noise, excess, lag, huber=self.seen >= 5))
         e, s = np.array(pairs).T
-        self.log_weight = 0.995 * self.log_weight + student.logpdf(e / np.sqrt(s), 4) - 0.5 * np.log(s)
+        self.log_weight = 0.995 * self.log_weight + 0.005 * self.prior
+        self.log_weight += student.logpdf(e / np.sqrt(s), 4) - 0.5 * np.log(s)
         self.seen += 1
 
     @property

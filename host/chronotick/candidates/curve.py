@@ -55,3 +55,15 @@ class Curve:
                 self._known.clear()
             self._known[asked] = self._correction(state, raw_ns)
         return self._known[asked]
+
+
+def withdrawn(name: str, state: ClockState) -> Curve:
+    """In the place of a curve that no longer holds: it ends at once, so it says nothing anywhere."""
+    return Curve(
+        name,
+        origin_raw_ns=state.raw_ns,
+        epoch=state.epoch,
+        span_s=0.0,
+        reach_s=1e-9,
+        correction=lambda later, at_raw_ns: 0.0,
+    )

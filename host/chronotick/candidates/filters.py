@@ -38,6 +38,7 @@ class Filters:
 
     def __init__(self, motion: Motion, wander: Vector, walk: Vector, extra_sigma: Vector, white_fm: float) -> None:
         self.motion = motion
+        self.wander: Vector = wander
         self._q2 = wander * wander
         self._walk2 = walk * walk
         self._white_fm2 = white_fm**2
@@ -138,5 +139,5 @@ class Filters:
     def keep(self, which: NDArray[np.bool_]) -> None:
         """Drop all filters but those of the mask, shape (N,)."""
         self.motion = self.motion.kept(which)
-        self._q2, self._walk2 = self._q2[which], self._walk2[which]
+        self.wander, self._q2, self._walk2 = self.wander[which], self._q2[which], self._walk2[which]
         self._x, self._p = self._x[:, which].copy(), self._p[:, :, which].copy()

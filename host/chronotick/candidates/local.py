@@ -1,6 +1,6 @@
 """All local candidates together: what the pipeline feeds with the floor's updates and asks for curves."""
 
-from chronotick.candidates.curve import Curve
+from chronotick.candidates.curve import Curve, withdrawn
 from chronotick.candidates.shapes import AGEING, HARMONIC, HARMONIC_H, Shapes
 from chronotick.candidates.steered import Steered
 from chronotick.clock.floor import FloorUpdate
@@ -16,6 +16,7 @@ class Local:
         self._heard = frozenset((*names, AGEING) if config.ageing else names)
         self._shapes = Shapes(tuning) if self._heard else None
         self._steered = Steered(tuning) if config.steered else None
+        self._said: frozenset[str] = frozenset()
 
     @property
     def steered(self) -> bool:
@@ -23,7 +24,10 @@ class Local:
         return self._steered is not None and self._steered.steered
 
     def on_update(self, update: FloorUpdate) -> tuple[Curve, ...]:
-        """The floor has met a fix: what there is to say now. Nothing new where the fix did not enter the bank."""
+        """The floor has met a fix: what there is to say now. Nothing new where the fix did not enter the bank.
+
+        Whoever has spoken before and does not now is withdrawn: else its last curve would stand for days.
+        """
         if update.state is None or not update.measurements:
             return ()
         curves: list[Curve] = []
@@ -34,4 +38,6 @@ class Local:
             self._steered.on_update(update)
             if (curve := self._steered.curve(update.state)) is not None:
                 curves.append(curve)
-        return tuple(curves)
+        saying = frozenset(one.name for one in curves)
+        silenced, self._said = self._said - saying, saying
+        return (*curves, *(withdrawn(name, update.state) for name in sorted(silenced)))

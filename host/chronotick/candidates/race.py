@@ -9,6 +9,7 @@ import numpy as np
 from chronotick.candidates.filters import Filters
 from chronotick.candidates.motion import Cycles, Decay, Vector
 from chronotick.candidates.rules import RaceRules
+from chronotick.clock.bank import RESTLESS_PER_DECADE
 from chronotick.clock.measurement import Measurement
 from chronotick.clock.state import ClockState
 from chronotick.clock.tuning import Tuning
@@ -40,9 +41,7 @@ class Race:
     def __init__(self, tuning: Tuning, rules: RaceRules, state: ClockState) -> None:
         self._rules = rules
         self.sets: dict[str, Filters] = _filters(tuning, rules)
-        self._prior: dict[str, Vector] = {
-            kind: np.full(len(one), -math.log(len(one))) for kind, one in self.sets.items()
-        }
+        self._prior: dict[str, Vector] = {kind: _prior(one.wander) for kind, one in self.sets.items()}
         self.log_weight: dict[str, Vector] = {kind: one.copy() for kind, one in self._prior.items()}
         self.raw_ns: int = state.raw_ns
         self.reference_ns: int = state.theta_ns
@@ -116,6 +115,13 @@ class Race:
         self.sets[kind].keep(~lost)
         self._prior[kind] = self._prior[kind][~lost]
         self.log_weight[kind] = self.log_weight[kind][~lost]
+
+
+def _prior(wander: Vector) -> Vector:
+    """Log weights of one kind before any fix: together 1, and as in the floor's bank less for the restless."""
+    log: Vector = -RESTLESS_PER_DECADE * np.log10(wander / wander.min())
+    log -= math.log(float(np.exp(log).sum()))
+    return log
 
 
 def _filters(tuning: Tuning, rules: RaceRules) -> dict[str, Filters]:

@@ -16,13 +16,16 @@ Nobody knows q of the oscillator at hand, by which factor c the measured scale m
 shows up as error. No single choice serves a LAN and the Internet, a quiet room and a busy laptop: so every
 combination of 9 q, 4 c and 3 k runs as its own filter. Member i earns log-weight by how well it foretold each fix,
 
-    log w_i <- 0.995 log w_i + log t4(e_i; S_i),   e = z - x,  S = P00 + R,
+    log w_i <- 0.995 log w_i + 0.005 log p_i + log t4(e_i; S_i),   e = z - x,  S = P00 + R,
 
 and the estimate is the weighted mixture. t4 is Student's density with 4 degrees of freedom and scale sqrt(S): under
 the normal density the few outliers would choose the winner. The forgetting lets the vote follow a changing clock or
-network over some hundreds of fixes. The state itself is updated with Huber's weight: where |e| > 2.5 sqrt(S) the
-fix counts as if S were |e| sqrt(S) / 2.5, so that an outlier moves the estimate by a bounded amount. The first five
-fixes are taken at face value, because the prior has nothing to compare them with.
+network over some hundreds of fixes. The prior p_i is mild, exp(-1/2) for each half decade of q: on a noisy path a few
+hundred fixes say little about q, and quiet oscillators are commoner than restless ones. Without it the error on the
+simulated Internet path with polls of 64 s is a fifth larger; where fixes are precise it changes nothing. The state
+itself is updated with Huber's weight: where |e| > 2.5 sqrt(S) the fix counts as if S were |e| sqrt(S) / 2.5, so that
+an outlier moves the estimate by a bounded amount. The first five fixes are taken at face value, because the prior has
+nothing to compare them with.
 
 Assumptions. Fixes come in about the order of the raw clock (one that is late is compared with where the line was at
 its instant); noise is independent between fixes; a constant path asymmetry is
@@ -51,6 +54,8 @@ LEAST_VARIANCE: Final = 1e-16
 HUBER_SIGMA: Final = 2.5
 UNGUARDED_UPDATES: Final = 5
 FORGETTING: Final = 0.995
+# Log weight that a filter has less before any fix than one of a tenth of its wander.
+RESTLESS_PER_DECADE: Final = 1.0
 DEGREES: Final = 4.0
 LOG_T: Final = math.lgamma((DEGREES + 1.0) / 2.0) - math.lgamma(DEGREES / 2.0) - 0.5 * math.log(DEGREES * math.pi)
 
@@ -95,7 +100,8 @@ class Bank:
         self._p00: Vector = self.noise_variances(noise_s, excess_s)
         self._p01: Vector = np.zeros(members)
         self._p11: Vector = np.full(members, sigma**2)
-        self._log_weight: Vector = np.zeros(members) if log_weight is None else log_weight.copy()
+        self._prior: Vector = -RESTLESS_PER_DECADE * np.log10(q / q.min())
+        self._log_weight: Vector = (self._prior if log_weight is None else log_weight).copy()
         self._weight: Vector = _normalised(self._log_weight)
         self._started_with = members
         self._updates = 1
@@ -136,6 +142,7 @@ class Bank:
             s = self._p00 + r
             u = e * e / s
             self._log_weight *= FORGETTING
+            self._log_weight += (1.0 - FORGETTING) * self._prior
             self._log_weight -= 0.5 * np.log(s) + (0.5 * (DEGREES + 1.0)) * np.log1p(u / DEGREES) - LOG_T
             if self._updates >= UNGUARDED_UPDATES:
                 grown = s * np.maximum(np.sqrt(u) / HUBER_SIGMA, 1.0)
@@ -215,7 +222,7 @@ class Bank:
         if not kept.any():
             raise FloatingPointError("no filter of the bank is finite")
         vectors = ("_q2", "_noise_terms", "_noise_pair", "_log_q", "_log_c", "_x", "_f", "_p00", "_p01", "_p11")
-        for name in (*vectors, "_log_weight"):
+        for name in (*vectors, "_prior", "_log_weight"):
             setattr(self, name, getattr(self, name)[kept])
 
 
