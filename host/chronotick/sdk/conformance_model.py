@@ -47,6 +47,7 @@ class Subject:
             ),
             horizon=horizon or min(self.capabilities.horizon_max, 16),
             levels=levels or self.capabilities.levels,
+            covariates=more.get("covariates"),
         )
 
     def forecast(self, values: NDArray[np.float64], **more: Any) -> NDArray[np.float64]:
@@ -149,7 +150,22 @@ def odd_windows(subject: Subject) -> str:
             subject.forecast(window)
         except Failed as error:
             raise Failed(f"A window {name}: {error.message}") from error
+    if subject.capabilities.covariates:
+        _odd_covariates(subject, base)
     return f"{len(odd)} odd windows."
+
+
+def _odd_covariates(subject: Subject, window: NDArray[np.float64]) -> None:
+    """A temperature that begins late and a load that never changes are borne, or refused by their number."""
+    degrees = 45.0 + 10.0 * np.roll(window, 3)
+    degrees[: len(degrees) // 4] = np.nan
+    request = subject.request(window, covariates=np.stack([degrees, np.full(len(window), 0.5)])[np.newaxis])
+    subject.host.send(request)
+    answer = subject.host.answer(request.id, subject.timeout_s)
+    if not isinstance(answer, Error):
+        check_answer(request, answer)
+    elif answer.code != "bad_window":
+        raise Failed(f"Two covariates were answered with {answer.code}: {answer.message}")
 
 
 def mask(subject: Subject) -> str:
@@ -187,6 +203,8 @@ def refusals(subject: Subject) -> str:
         "a window of gaps": (subject.request(np.full_like(window, np.nan)), "bad_window"),
         "infinite values": (subject.request(np.full_like(window, np.inf)), "bad_window"),
     }
+    if not offered.covariates:
+        bad["a covariate"] = (subject.request(window, covariates=np.zeros((1, 1, len(window)))), "bad_window")
     for name, (request, code) in bad.items():
         error = subject.error(request)
         if error.code != code:
