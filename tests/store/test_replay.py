@@ -6,6 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from chronotick.backtest.figures import summary
+from chronotick.backtest.read import read_trace
+from chronotick.backtest.score import score
 from chronotick.config.schema import Config
 from chronotick.errors import StoreError
 from chronotick.store import reader, state
@@ -193,6 +196,19 @@ def test_the_reader_gives_exchanges_and_fixes(host: Any, logged: Any) -> None:
     fixes = list(reader.fixes(logged.folder))
     assert fixes[-1] == one.core.pipeline.last_fix
     assert len(heard) / 2 < len(fixes) < len(heard)
+
+
+def test_a_log_can_be_backtested(host: Any, logged: Any) -> None:
+    """Its fixes are a trace, relative to the first, and each is the truth of what was said of it before."""
+    one = host(log=logged.log())
+    one.run(2000.0)
+    ended(logged, one)
+    trace, fixes = read_trace(logged.folder), list(reader.fixes(logged.folder))
+    assert (len(trace.fixes), trace.independent) == (len(fixes), False)
+    assert trace.fixes[0].raw_ns == trace.fixes[0].theta_ns == 0
+    assert trace.fixes[-1].theta_ns == fixes[-1].theta_ns - fixes[0].theta_ns
+    found = summary(score(trace, Config(), [60.0]))["60s"]
+    assert found["chronotick"]["mae_us"] < found["hold_last"]["mae_us"]
 
 
 def test_a_place_without_a_log_is_said(tmp_path: Path) -> None:

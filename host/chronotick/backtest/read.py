@@ -1,4 +1,4 @@
-"""Recorded clocks from files: CSV (`t_s`, `offset_s`, ...), other daemons' logs, a network simulator's pairs of files.
+"""Recorded clocks: CSV (`t_s`, `offset_s`, ...), event logs, other daemons' logs, a network simulator's pairs of files.
 
 Columns of a CSV trace, gzipped or not: `t_s` seconds of the local clock, `offset_s` measured offset (reference minus
 local); optional `delay_s` round trip, `uncertainty_s` of the measurement, `truth_offset_s` an independent truth,
@@ -10,17 +10,24 @@ import gzip
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from chronotick.backtest.daemon_logs import read_rows, recognised
 from chronotick.backtest.trace import DISPERSION_S, Trace, Truth, fixes_of
-from chronotick.errors import ConfigError
+from chronotick.errors import ConfigError, StoreError
+from chronotick.ntp.fix import Fix
+from chronotick.store import reader
+from chronotick.store.entries import MAGIC
+from chronotick.units import NS_PER_S, s_to_ns
 
 # Share of a real trace that is not scored: there its constant is learned, and the estimator settles.
 UNSCORED_SHARE: Final = 0.4
 # Seconds of a simulated trace that are not scored.
 UNSCORED_SIMULATED_S: Final = 1800.0
+# Fixes come a little out of order; a raw clock that goes back further has begun anew, s.
+_BOOT_S: Final = 60.0
 # The client of the simulator's recordings that is replayed; the other ran chronyd only.
 _CLIENT: Final = 5.0
 
@@ -30,12 +37,14 @@ def read_trace(path: Path, *, poll_s: float = 0.0) -> Trace:
 
     Args:
         path: a CSV file, chronyd's measurements.log, ntpd's peerstats, or the `..._meas.csv` of a simulator's pair,
-            beside its `..._truth.csv`; each may be gzipped.
+            beside its `..._truth.csv`; each may be gzipped. Or an event log: a folder of segments, or one segment.
         poll_s: leave out fixes closer than this to the one before, s.
 
     Raises:
         ConfigError: it can not be read, lacks a column, or holds fewer than two measurements.
     """
+    if path.is_dir() or _begins_with(path, MAGIC):
+        return _event_log(path, poll_s)
     table = _read(path)
     if "T1_raw" in table:
         return _simulated(path, table, poll_s)
@@ -74,6 +83,53 @@ def _recorded(path: Path, table: "_Table", poll_s: float) -> Trace:
         constant_s=constant_s,
         independent=independent,
     )
+
+
+def _event_log(path: Path, poll_s: float) -> Trace:
+    """The fixes of a host of ours, as its vote made them; the later ones are the truth of the earlier ones."""
+    try:
+        fixes = list(reader.fixes(path))
+    except StoreError as error:
+        raise ConfigError(f"{path}: {error.message}", mend=error.mend) from error
+    _demand(path, len(fixes))
+    raw_ns = np.array([fix.raw_ns for fix in fixes])
+    if (np.diff(raw_ns) < -s_to_ns(_BOOT_S)).any():
+        raise ConfigError(
+            f"{path} holds more than one boot of the machine, whose clocks have nothing to do with each other.",
+            mend="Name one segment of it.",
+        )
+    order = np.argsort(raw_ns, kind="stable")
+    raw_s = (raw_ns[order] - raw_ns[order][0]) / NS_PER_S
+    # Theta is some decades: relative to the first, so that float64 seconds resolve less than a nanosecond.
+    shift_ns = fixes[int(order[0])].theta_ns
+    kept = _spaced(raw_s, poll_s)
+    moved = [_moved(fixes[i], raw_ns[order][0], shift_ns) for i in order[kept].tolist()]
+    return Trace(
+        name=_name(path),
+        fixes=tuple(moved),
+        truth=Truth.of(raw_s, np.array([fixes[i].theta_ns - shift_ns for i in order.tolist()]) / NS_PER_S),
+        score_from_s=float(raw_s[int(UNSCORED_SHARE * len(raw_s))]),
+        constant_s=0.0,
+        independent=False,
+    )
+
+
+def _moved(fix: Fix, raw_ns: int, theta_ns: int) -> Fix:
+    return msgspec.structs.replace(
+        fix,
+        raw_ns=fix.raw_ns - int(raw_ns),
+        theta_ns=fix.theta_ns - theta_ns,
+        earliest_theta_ns=fix.earliest_theta_ns - theta_ns,
+        latest_theta_ns=fix.latest_theta_ns - theta_ns,
+    )
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(magic)) == magic
+    except OSError:
+        return False
 
 
 def _simulated(path: Path, table: "_Table", poll_s: float) -> Trace:

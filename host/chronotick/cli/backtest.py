@@ -35,7 +35,8 @@ def add(commands: Commands) -> None:
         "  chronotick backtest /var/log/chrony/measurements.log --report report\n"
         "  chronotick backtest clock.csv --models chronos,ttm --weights ttm=/models/ttm-r2 --json > result.json\n"
         "A trace is a CSV with the columns t_s, offset_s and, where known, delay_s, truth_offset_s, source; or\n"
-        "chronyd's measurements.log, or ntpd's peerstats. Errors are against truth_offset_s, else later offsets.\n"
+        "chronyd's measurements.log, or ntpd's peerstats, or a host's event log. Errors are against truth_offset_s,\n"
+        "else against later offsets.\n"
         "exit codes: 0 scored, 1 nothing could be scored, 78 a trace or a key is wrong",
     )
     parser.add_argument("traces", nargs="+", type=Path, metavar="TRACE", help="recorded clocks")
