@@ -147,7 +147,7 @@ def wider(config: Config) -> Config:
 def test_a_what_if_meets_the_same_inputs_under_another_configuration(host: Any, logged: Any) -> None:
     """Without models the answer is the floor's; with another rate bound the interval is wider; the log stays equal."""
     one = host(log=logged.log())
-    one.run(1800.0)
+    one.run(3600.0)
     ended(logged, one)
     moments = [
         (moment.same, moment.replayed, moment.core.weights, other.issuer.record, other.weights)
