@@ -1,6 +1,7 @@
 """Each model and published size: start, speed, memory, and the plain library call in the same environment beside ours.
 
     python tests/bench/models.py [--models NAME ...] [--sizes SIZE ...] [--threads 1 2] [--seconds S] [--quick] [--json]
+    python tests/bench/models.py --saved FILE ...
 
 Where no published weights are at hand, models of the published dimensions with random numbers are made by the plugins'
 own libraries: speed and memory are facts then, and nothing is said about accuracy. Those are marked `random`. Genuine
@@ -192,6 +193,29 @@ def show(said: dict[str, Any]) -> None:
     )
 
 
+def markdown(results: list[dict[str, Any]]) -> None:
+    """All of them as a table for docs/models.md."""
+    print(
+        "| model | M | threads | import s | load s | first ms | batch of 1 | of 8 | of 64 (or the most) | RSS | PSS "
+        "| library | through | goal | load |"
+    )
+    print("|---|" + "---:|" * 14)
+    for said in sorted(results, key=lambda one: (one["plugin"], one["parameters"], one["threads"])):
+        made = [f"{one['p50_ms']:.4g} / {one['p99_ms']:.4g}" for one in said["batches"].values()]
+        sizes = [int(size) for size in said["batches"]]
+        if sizes[-1] not in BATCHES:
+            made[-1] += f" ({sizes[-1]})"
+        made += ["-"] * (len(BATCHES) - len(made))
+        random = " *" if said["random"] else ""
+        cells = [
+            f"{said['plugin']} {said['size']}{random}", f"{said['parameters'] / 1e6:.1f}", said["threads"],
+            f"{said['import_s']:.1f}", f"{said['load_s']:.2f}", f"{said['first_ms']:.0f}", *made,
+            f"{said['rss_mb']:.0f}", f"{said['pss_mb']:.0f}", f"{said['library_ms']:.4g}", f"{said['through_ms']:.4g}",
+            f"{said['goal_ms']:.4g} {'met' if said['met'] else 'missed'}", f"{said['load_1min']:.0f}",
+        ]  # fmt: skip
+        print("| " + " | ".join(map(str, cells)) + " |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=[], help="plugins (default: all whose environment is sound)")
@@ -202,7 +226,11 @@ def main() -> None:
         "--quick", action="store_true", help="one size of each, one thread, batches of 1 and 8, 2 s each"
     )
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--saved", nargs="+", type=Path, help="no measuring: what --json printed earlier, as one table")
     args = parser.parse_args()
+    if args.saved:
+        markdown([one for file in args.saved for one in json.loads(file.read_text())["results"]])
+        return
     seconds = 2.0 if args.quick else args.seconds
     batches = BATCHES[:2] if args.quick else BATCHES
     patience_s = QUICK_PATIENCE_S if args.quick else PATIENCE_S
