@@ -221,6 +221,6 @@ def test_it_gives_up_between_layers(worker: Worker, far: str, horizon: int, laye
 
 
 def test_overhead(worker: Worker, tiny: str) -> None:
-    """The plugin takes no longer than the library does for as many samples; the README has the figures."""
+    """The plugin takes no more CPU than the library does for as many samples; the README has the figures."""
     took = worker("overhead", key="tiny", folder=tiny, points=64, horizon=8, rounds=15)
-    assert took["plugin_ms"] < took["library_ms"]
+    assert took["plugin_cpu_ms"] < took["library_cpu_ms"]
