@@ -439,8 +439,12 @@ class Clock:
         self._mapping = None
         if not self._may_ask:
             raise error
+        path = self._directory().client
+        if not path.exists():
+            # Said at once: a connection would wait for it to appear until the time-out.
+            raise error
         try:
-            return self._ask(f"ipc://{self._directory().client}")
+            return self._ask(f"ipc://{path}")
         except HostAbsent:
             # What is wrong with the snapshot says more than that nobody answers either.
             raise error from None
