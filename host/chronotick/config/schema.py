@@ -209,7 +209,7 @@ class StoreConfig(Section, frozen=True):
     # Whether what was learned (the oscillator, the paths, who may speak) is kept over restarts.
     warm_start: bool = True
     # Seconds between two savings of it; it is also saved at the end.
-    save_interval_s: Annotated[float, Meta(ge=10, le=86_400)] = 600.0
+    save_interval_s: Annotated[float, Meta(ge=10, le=86_400)] = 1800.0
     # Largest size of the event log, all segments together, MB; 0 for no log. The oldest segments go first.
     event_log_mb: Annotated[float, Meta(ge=0, le=100_000)] = 64.0
     # Fixes that are kept for `history`; 0 for none. The oldest go first.

@@ -99,6 +99,14 @@ class Evidence:
         self._uu = self._uu * fade + u * self._last_u
         self._last_u = u
 
+    def rebase(self, shift_ns: int) -> None:
+        """The raw clock has begun anew: what was at r is at r + `shift_ns` now."""
+        self._last_ns += shift_ns
+        if self._first_ns is not None:
+            self._first_ns += shift_ns
+        if self.shut_until_raw_ns is not None:
+            self.shut_until_raw_ns += shift_ns
+
     @property
     def scores(self) -> float:
         """Sum of the weights: how many scores' worth there is."""

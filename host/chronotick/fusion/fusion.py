@@ -114,6 +114,11 @@ class Fusion:
         self._forget()
         self.state = state
 
+    def rebase(self, shift_ns: int) -> None:
+        """The raw clock has begun anew: what was at r is at r + `shift_ns` now. A `restart` is to follow."""
+        self.gate.rebase(shift_ns)
+        self.intervals.rebase(shift_ns)
+
     def on_forecast(self, forecast: Forecast) -> bool:
         """Take in a validated forecast.
 

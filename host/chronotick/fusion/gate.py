@@ -197,6 +197,12 @@ class Gate:
         asked = max(self._config.open_t, rules.noisy_t) if long and noisy else self._config.open_t
         return _student(spans) * math.sqrt(asked * asked + rules.looks * math.log1p(spans / 4.0))
 
+    def rebase(self, shift_ns: int) -> None:
+        """The raw clock has begun anew: what was at r is at r + `shift_ns` now."""
+        for rungs in self._evidence.values():
+            for evidence in rungs:
+                evidence.rebase(shift_ns)
+
     def is_open(self, name: str, rung: int) -> bool:
         """Whether a candidate is open at a rung."""
         return name in self._evidence and self._evidence[name][rung].open

@@ -97,6 +97,11 @@ class Track:
             square = max((spans * square + doubt) / (spans + doubt), _LEAST_SQUARE)
         return math.log(square)
 
+    def rebase(self, shift_ns: int) -> None:
+        """The raw clock has begun anew: what was at r is at r + `shift_ns` now."""
+        self._first_ns += shift_ns
+        self._last_ns += shift_ns
+
     def add(
         self, origin_raw_ns: int, error_s: float, sigma_s: float, variance_s2: float, issued: Sequence[float]
     ) -> None:
@@ -180,6 +185,11 @@ class IntervalModel:
                 said = issued.floor
             fused.add(origin_raw_ns, fused_error_s, sigma_s, variance_s2, said)
         self._settle()
+
+    def rebase(self, shift_ns: int) -> None:
+        """The raw clock has begun anew: what was at r is at r + `shift_ns` now."""
+        for track in (*self._floor, *self._fused):
+            track.rebase(shift_ns)
 
     def multiplier(self, h_s: float, share: float) -> float:
         """Half width of the 95 % interval in sigma of the floor, as `multipliers`."""

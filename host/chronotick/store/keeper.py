@@ -116,7 +116,7 @@ class Keeper:
     def _start_warm(self, database: Database, core: Core) -> None:
         content = database.load(_RESUME)
         if content is not None:
-            log.info("%s", warm.resume(core, warm.load(content), self._prints, self._now()))
+            log.info("%s", warm.begin(core, warm.load(content), self._now()))
 
     def _save(self) -> None:
         database, worker, core = self._database, self._worker, self._core

@@ -1,5 +1,13 @@
-"""What is saved for the next start: the core's parts, and when and on which boot they stood."""
+"""What is saved for the next start, and what the next start makes of it.
 
+In the same boot the core goes on as if it had only waited. After a reboot, and where the last fix is too old to be
+served, what describes the oscillator and the paths is kept, never an offset: the rate with a wide sigma, the noise and
+wander that the bank has learned, delays and asymmetries, who has earned a say at which horizon, and how wide intervals
+have to be. That is what a suspension of the machine leaves too, and so it is done: the parts are restored, their
+instants are moved to the new raw clock, and the pipeline is told of a suspension.
+"""
+
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
@@ -13,8 +21,27 @@ from chronotick.units import NS_PER_S
 from chronotick.wire.boot import SUSPENDED_TOLERANCE_NS
 
 VERSION: Final = 1
-# Parts that a start makes anew: who answers and who is asked is found out again within seconds.
+# Parts that a start makes anew in any case: who answers and who is asked is found out again within seconds.
 _ANEW: Final = frozenset({"pipeline.associations", "pipeline.schedule", "pipeline.not_ready"})
+# Parts that say something of the oscillator and the paths.
+_LEARNED: Final = ("pipeline.floor", "pipeline.alignment", "pipeline.fusion")
+# A machine that was off for longer than this has a wrong system clock, ns.
+_MOST_OFF_NS: Final = 366 * 86_400 * NS_PER_S
+
+
+class Now(msgspec.Struct, frozen=True, array_like=True):
+    """The clocks at one instant.
+
+    Attributes:
+        boot: `chronotick.wire.boot.boot_hash()`: raw clocks are common where it is equal.
+        raw_ns, realtime_ns: raw and system clock.
+        suspended_ns: what the machine has slept since it booted.
+    """
+
+    boot: int
+    raw_ns: int
+    realtime_ns: int
+    suspended_ns: int
 
 
 class Saved(msgspec.Struct, frozen=True, array_like=True):
@@ -22,37 +49,25 @@ class Saved(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         version: of this struct.
-        boot: `chronotick.wire.boot.boot_hash()`: raw clocks are common where it is equal.
-        raw_ns, realtime_ns, suspended_ns: clocks when it was saved.
+        at: when.
+        servers: who was asked.
         prints, parts: of `store.state`.
     """
 
     version: int
-    boot: int
-    raw_ns: int
-    realtime_ns: int
-    suspended_ns: int
+    at: Now
+    servers: tuple[str, ...]
     prints: dict[str, bytes]
     parts: bytes
 
 
-class Now(msgspec.Struct, frozen=True):
-    """This boot, and its clocks at this instant; as in `Saved`."""
-
-    boot: int
-    raw_ns: int
-    realtime_ns: int
-    suspended_ns: int
-
-
 def save(core: Core, prints: dict[str, bytes], now: Now) -> bytes:
-    """What `resume` takes.
+    """What `begin` takes, as bytes.
 
     Raises:
         StoreError: the core holds what is no decision state.
     """
-    saved = Saved(VERSION, now.boot, now.raw_ns, now.realtime_ns, now.suspended_ns, prints, state.export(core))
-    return msgspec.msgpack.encode(saved)
+    return msgspec.msgpack.encode(Saved(VERSION, now, _servers(core), prints, state.export(core)))
 
 
 def load(content: bytes) -> Saved:
@@ -70,33 +85,59 @@ def load(content: bytes) -> Saved:
     return saved
 
 
-def resume(core: Core, saved: Saved, prints: dict[str, bytes], now: Now) -> str:
-    """Go on in a new core from what was saved in this boot. Returns what was done, as a sentence.
-
-    Nothing is taken over where the raw clock is another's, where other servers are asked (theirs may be another time,
-    as a lab's is), and where the last fix is too old to be served. Where the machine slept since, the core is told so
-    afterwards: what is known of the oscillator stays.
+def begin(core: Core, saved: Saved, now: Now) -> str:
+    """Give a new core what the last run left. Returns what was done, as a sentence.
 
     Raises:
         StoreError: the parts are damaged or of another version; the core is as new.
     """
-    if saved.boot != now.boot or saved.raw_ns > now.raw_ns:
-        return "the machine was started anew since the last run"
-    if saved.prints.get("pipeline.associations") != prints.get("pipeline.associations"):
-        return "other servers are asked than in the last run"
-    fresh: dict[str, Any] = state.parts(core)
+    if not set(saved.servers) & set(_servers(core)):
+        # Theirs may be another time, as a lab's is.
+        return "starting cold: no server of the last run is asked any more"
+    same_boot = saved.at.boot == now.boot and saved.at.raw_ns <= now.raw_ns
+    if same_boot and saved.servers == _servers(core) and _resume(core, saved, now):
+        age_s = (now.raw_ns - saved.at.raw_ns) / NS_PER_S
+        slept_ns = now.suspended_ns - saved.at.suspended_ns
+        said = f"going on from the last run's state of {age_s:.0f} s ago"
+        if abs(slept_ns) <= SUSPENDED_TOLERANCE_NS:
+            return said
+        core.disrupt(Disrupted(now.raw_ns, Kind.SUSPEND))
+        return f"{said}; the machine slept for {slept_ns / NS_PER_S:.0f} s since"
+    if _learned(core, saved, now, same_boot=same_boot):
+        why = "its fixes are too old or from other servers" if same_boot else "the machine was started anew"
+        return f"keeping what the last run learned of oscillator and paths, but no time: {why}"
+    return "starting cold: the last run's clock was configured otherwise"
+
+
+def _resume(core: Core, saved: Saved, now: Now) -> bool:
+    fresh = state.parts(core)
     wanted = {name for name in fresh if name.startswith("pipeline.") and name not in _ANEW} | {"condition"}
     left = state.restore(core, saved.parts, saved.prints, only=wanted)
-    if "pipeline.floor" in left or "condition" in left or core.condition.void_raw_ns <= now.raw_ns:
-        for name in wanted - set(left):
-            owner = core.pipeline if name.startswith("pipeline.") else core
-            setattr(owner, name.removeprefix("pipeline."), fresh[name])
-        return "the last run's fixes are too old, or its clock was configured otherwise"
-    age_s = (now.raw_ns - saved.raw_ns) / NS_PER_S
-    slept_ns = now.suspended_ns - saved.suspended_ns
-    if abs(slept_ns) > SUSPENDED_TOLERANCE_NS:
-        core.disrupt(Disrupted(now.raw_ns, Kind.SUSPEND))
-        slept_s = slept_ns / NS_PER_S
-        return f"going on from the last run's state of {age_s:.0f} s ago; the machine slept for {slept_s:.0f} s"
-    anew = f", without its {', '.join(left)}" if left else ""
-    return f"going on from the last run's state of {age_s:.0f} s ago{anew}"
+    if not {"pipeline.floor", "condition"} & set(left) and now.raw_ns < core.condition.void_raw_ns:
+        return True
+    _put_back(core, fresh, wanted)
+    return False
+
+
+def _learned(core: Core, saved: Saved, now: Now, *, same_boot: bool) -> bool:
+    left = state.restore(core, saved.parts, saved.prints, only=_LEARNED)
+    if "pipeline.floor" in left:
+        fresh = type(core)(core.config, core.issuer)
+        _put_back(core, state.parts(fresh), _LEARNED)
+        return False
+    if not same_boot:
+        off_ns = now.realtime_ns - saved.at.realtime_ns
+        off_ns = off_ns if 0 <= off_ns <= _MOST_OFF_NS else 0
+        core.pipeline.fusion.rebase(now.raw_ns - saved.at.raw_ns - off_ns)
+    core.pipeline.disrupt(now.raw_ns, Kind.SUSPEND)
+    return True
+
+
+def _put_back(core: Core, fresh: dict[str, Any], names: Collection[str]) -> None:
+    for name in names:
+        owner = core.pipeline if name.startswith("pipeline.") else core
+        setattr(owner, name.removeprefix("pipeline."), fresh[name])
+
+
+def _servers(core: Core) -> tuple[str, ...]:
+    return tuple(one.name for one in core.pipeline.associations.servers)
