@@ -5,14 +5,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from chronotick.app import App
 from chronotick.clock import timebase
 from chronotick.clock.discontinuity import Discontinuity, Kind
-from chronotick.config.schema import Config, NtpConfig, StoreConfig
+from chronotick.config.schema import Config, NtpConfig, RoleConfig, StoreConfig
 from chronotick.fusion.types import Status
 from chronotick.ntp.outcome import Outcome, Sample
+from chronotick.pipeline import Pipeline
 from chronotick.publish.publisher import Publisher
 from chronotick.store.keeper import Keeper
 from chronotick.wire import runtime_dir
@@ -155,3 +157,32 @@ def test_an_oscillator_beyond_the_bound_is_told_once(app: Any, ppm: float, told:
         app._on_outcome(heard(i + 1, raw_ns, THETA_NS + round(ppm * 1e-6 * 16 * i * S)))
         app._voice.look(all_asked=True)
     assert [one["kind"] for one in alarms if one["kind"] == "rate_bound"] == ["rate_bound"] * told
+
+
+def test_sensors_are_read_where_a_role_wants_covariates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host's own readings, taken in a thread again and again, reach the windows' covariates; else nobody looks."""
+    monkeypatch.setattr("chronotick.app.SENSE_S", 0.005)
+    role = RoleConfig(name="one", plugin="model", step_s=1.0, context=8, use_covariates=True)
+    config = Config(ntp=NtpConfig(servers=(SERVER,)), roles=(role,))
+    host = cast(Any, App(config, runtime_dir.create(tmp_path)))
+    host._begin(Publisher(tmp_path / "snapshot", config.publish, 1), Keeper(NOTHING, tmp_path))
+    log = host._core.pipeline.covariates
+    assert log.wanted
+    assert not Pipeline(Config(ntp=NtpConfig(servers=(SERVER,)))).covariates.wanted
+    begin_ns = timebase.raw_ns()
+
+    async def until_seen() -> Any:
+        sensing = asyncio.create_task(host._sense())
+        found = None
+        for _ in range(2000):
+            await asyncio.sleep(0.01)
+            found = log.on_grid(begin_ns, S, 8)
+            if found is not None and "load" in found.names:
+                break
+        sensing.cancel()
+        return found
+
+    found = asyncio.run(asyncio.wait_for(until_seen(), 30))
+    load = found.values[found.names.index("load")]
+    assert 0 <= load[np.isfinite(load)][0] <= 1
+    host._publisher.close()
