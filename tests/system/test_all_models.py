@@ -24,10 +24,10 @@ STARTING_S = 400.0
 
 
 @pytest.mark.timeout(900)
-def test_five_models_are_ready_together_and_one_that_is_killed_comes_back(
+def test_five_models_are_ready_together_and_come_back_when_all_are_killed(
     make_host: Callable[..., Host], lan_lab: Ready, tmp_path: Path
 ) -> None:
-    """All READY and forecasting; kill -9 of one is DEAD, BACKOFF, READY; every reading succeeds and holds the truth."""
+    """All READY and forecasting; kill -9 of each is DEAD, BACKOFF, READY; every reading succeeds and is right."""
     for name in MODELS:
         python_of(name)
     found, weights = discover(), dict[str, Weights]()
@@ -62,18 +62,24 @@ def test_five_models_are_ready_together_and_one_that_is_killed_comes_back(
         reader = threading.Thread(target=read)
         reader.start()
         try:
-            served = host.plugin("timesfm")["served"]
-            os.kill(host.plugin("timesfm")["pid"], signal.SIGKILL)
-            until(lambda: host.plugin("timesfm")["restarts"] == 1, "a restart", 60.0)
-            until(lambda: host.plugin("timesfm")["state"] == "READY", "ready again", STARTING_S)
-            until(lambda: host.plugin("timesfm")["served"] > served, "it forecasts again", 60.0)
+            before = {row["name"]: row["served"] for row in host.sections()["plugins"]}
+            for row in host.sections()["plugins"]:
+                os.kill(row["pid"], signal.SIGKILL)
+
+            def back() -> bool:
+                rows = host.sections()["plugins"]
+                return all(
+                    r["restarts"] == 1 and r["state"] == "READY" and r["served"] > before[r["name"]] for r in rows
+                )
+
+            until(back, "each is ready again and forecasts", STARTING_S)
             assert states() == {"READY"}
         finally:
             stop.set()
             reader.join()
     log = host.errors.read_text()
     for step in ("READY to DEAD", "DEAD to BACKOFF", "BACKOFF to STARTING"):
-        assert step in log, log[-2000:]
+        assert log.count(step) >= len(MODELS), log[-4000:]
     assert len(readings) > 20
     assert {reading.status for reading in readings} == {Status.SYNCHRONISED}
     assert all(r.earliest_ns <= truth.utc_ns(r.raw_ns) <= r.latest_ns for r in readings)

@@ -6,7 +6,6 @@ follows. Events that arise while one is being handled wait for their turn. All o
 
 import asyncio
 import logging
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,16 +17,16 @@ from chronotick.errors import ProtocolError
 from chronotick.plugins.backoff import Record, Verdict, describe_exit, judge
 from chronotick.plugins.dialogue import Dialogue
 from chronotick.plugins.environment import check_environment, fingerprint
-from chronotick.plugins.handshake import check_hello, identity_of, model_params
-from chronotick.plugins.launcher import Child, launch_child
+from chronotick.plugins.handshake import check_hello, model_params
+from chronotick.plugins.incarnation import Incarnation
 from chronotick.plugins.link import Sent
 from chronotick.plugins.manifest import Manifest, claims_unmet
 from chronotick.plugins.states import RUNNING, Action, At, Event, State, step
 from chronotick.plugins.surroundings import Surroundings
+from chronotick.plugins.timers import Timers
 from chronotick.plugins.types import Answer, Ask, PluginEvent, PluginView, Refusal
 from chronotick.units import NS_PER_S
 from chronotick.wire.codes import Code, Reaction, rule_for
-from chronotick.wire.launch import Launch
 from chronotick.wire.limits import MAX_MESSAGE_BYTES
 from chronotick.wire.messages import Bye, Error, ForecastOk, Hello, Message, Ping, Pong, Shutdown, Status, Welcome
 from chronotick.wire.version import MAJOR
@@ -46,27 +45,21 @@ class Plugin:
         self.manifest: Manifest = manifest
         self._config, self._around = config, around
         self.name: str = manifest.name
-        self._loop = asyncio.get_running_loop()
         self._logger = logging.getLogger(f"chronotick.plugin.{self.name}")
         self._dialogue = Dialogue(self.name, manifest.limits.queue, around, self._logger, self._feed)
         self._at = At(State.STOPPED, time.monotonic_ns())
         self._events: deque[tuple[Event, str, str]] = deque()
         self._handling = False
         self._detail, self._mend, self._progress = "", "", 0.0
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers = Timers()
         self._stopped = asyncio.Event()
         self._stopped.set()
         # What is wanted of it.
         self._wanted = self._restarting = self._resting = False
-        # The process.
-        self._child: Child | None = None
-        self._instance = self._token = ""
-        self._hello: Hello | None = None
-        self._starts = 0
+        self._process = Incarnation(manifest, config, around, self._logger)
         # Its deaths.
         self._record = Record()
         self._ready_since_ns = 0
-        self._exit_code: int | None = None
         self._fate: Event | None = None
         self._judged = False
         self._wait_ns = 0
@@ -126,12 +119,12 @@ class Plugin:
 
     def beat(self) -> None:
         """One heartbeat."""
-        if self.state in RUNNING and (self._child is not None or self._config.external):
+        if self.state in RUNNING and (self._process.here or self._config.external):
             self._dialogue.beat()
 
     def view(self) -> PluginView:
         """How it is now."""
-        dialogue = self._dialogue
+        dialogue, hello = self._dialogue, self._process.hello
         return PluginView(
             name=self.name,
             version=self.manifest.version,
@@ -140,11 +133,11 @@ class Plugin:
             detail=self._detail,
             mend=self._mend,
             progress=self._progress,
-            pid=self._child.pid if self._child is not None else None,
-            restarts=max(0, self._starts - 1),
+            pid=self._process.pid,
+            restarts=max(0, self._process.starts - 1),
             capabilities=dialogue.capabilities,
-            python=self._hello.python if self._hello is not None else "",
-            packages=self._hello.packages if self._hello is not None else {},
+            python=hello.python if hello is not None else "",
+            packages=hello.packages if hello is not None else {},
             p50_ms=dialogue.totals.percentile(50),
             p99_ms=dialogue.totals.percentile(99),
             infer_p50_ms=dialogue.inferences.percentile(50),
@@ -175,7 +168,7 @@ class Plugin:
 
     def hear_garbage(self, identity: bytes, error: ProtocolError) -> None:
         """Something came under its name that is no message."""
-        if self.state not in RUNNING or identity not in (self._dialogue.identity, self._own_identity()):
+        if self.state not in RUNNING or identity not in (self._dialogue.identity, self._process.identity):
             return
         self._logger.warning("It sent no message: %s", error.message)
         self._complain(identity, error)
@@ -184,17 +177,14 @@ class Plugin:
         else:
             self._dialogue.strike(Code.BAD_MESSAGE, error.message)
 
-    def _own_identity(self) -> bytes:
-        return identity_of(self.name, self._instance)
-
     def _on_hello(self, identity: bytes, hello: Hello) -> None:
         if self.state not in RUNNING:
             return  # it says hello again, and by then it may be its turn
-        ours = identity == self._own_identity()
+        ours = identity == self._process.identity
         try:
-            if self._child is not None and not ours:
+            if self._process.here and not ours:
                 raise ProtocolError(Code.BAD_TOKEN, f"The host did not start this process ({hello.pid}).")
-            protocol = check_hello(hello, identity, token=self._token)
+            protocol = check_hello(hello, identity, token=self._process.token)
         except ProtocolError as error:
             self._complain(identity, error)
             # A stranger's wrong token says nothing about the plugin that we know.
@@ -207,7 +197,7 @@ class Plugin:
             # Run by others, and replaced. It says hello again; until then the old one's end is put in order.
             self._feed(Event.EXITED, "was replaced by another process")
             return
-        self._dialogue.identity, self._hello = identity, hello
+        self._dialogue.identity, self._process.hello = identity, hello
         self._dialogue.send(self._welcome(protocol))
         if self._config.external and self.state is State.STARTING:
             self._arm_start()
@@ -282,7 +272,7 @@ class Plugin:
         try:
             while self._events:
                 self._handle(*self._events.popleft())
-                if self.state is State.DEAD and self._child is None and not self._judged:
+                if self.state is State.DEAD and not self._process.here and not self._judged:
                     self._judged = True
                     self._judge()
         finally:
@@ -309,10 +299,10 @@ class Plugin:
         if self.state is State.DEAD:
             self._fate, self._judged = event, False
         if self.state in (State.READY, State.DEAD):
-            self._cancel("start")
+            self._timers.cancel("start")
             self._around.turns.done(self.name)
         if self.state is State.DEAD:
-            self._cancel("exit")
+            self._timers.cancel("exit")
         if self.state is State.STOPPED:
             self._stopped.set()
         else:
@@ -326,7 +316,7 @@ class Plugin:
 
     def _judge(self) -> None:
         """DEAD, and the process is gone: what now?"""
-        code = self._exit_code
+        code = self._process.exit_code
         said = self._detail or describe_exit(code)
         if self._restarting or (self._config.external and self._wanted and self._fate is not Event.MISMATCH):
             # Whoever runs an external plugin starts it anew; here it only has to be waited for.
@@ -394,7 +384,7 @@ class Plugin:
             self._feed(Event.BROKEN, f"runs elsewhere, and has no token to prove itself ({reason})", mend)
             return
         self._feed(Event.START, f"waits for the process that others run to connect to {self._around.endpoint}")
-        self._token = token
+        self._process.token = token
 
     def _look_again(self) -> None:
         """ENV_BROKEN: try again once the environment was built anew, or, where it was never sound, has become so."""
@@ -404,41 +394,23 @@ class Plugin:
             self._do_watch()
 
     def _spawn(self) -> None:
-        self._starts += 1
-        self._instance, self._token = secrets.token_hex(8), secrets.token_hex(32)
-        launch = Launch(
-            endpoint=self._around.endpoint,
-            token=self._token,
-            instance=self._instance,
-            host_wait_s=self.manifest.limits.start_timeout_s,
-            log_level=self._around.log_level,
-        )
         try:
-            self._child = launch_child(
-                self.manifest,
-                launch,
-                threads=self._config.threads,
-                environ=self._around.environ,
-                logger=self._logger,
-                on_exit=self._on_exit,
-            )
+            self._process.spawn(self._on_exit)
         except OSError as error:
             self._feed(Event.EXITED, f"can not be started: {error}")
             return
-        self._detail = f"process {self._child.pid} has been started"
+        self._detail = f"process {self._process.pid} has been started"
         self._arm_start()
 
     def _arm_start(self) -> None:
         limit_s = self.manifest.limits.start_timeout_s
-        self._arm("start", limit_s, lambda: self._feed(Event.CONDEMNED, f"was not READY within {limit_s:g} s"))
+        self._timers.arm("start", limit_s, lambda: self._feed(Event.CONDEMNED, f"was not READY within {limit_s:g} s"))
 
     def _on_exit(self, code: int) -> None:
-        words = self._child.last_words if self._child is not None else ""
-        self._child, self._exit_code = None, code
-        said = describe_exit(code) + (f"; its last words: {words[:300]}" if words and code else "")
+        said = self._process.ended(code)
         if code >= 0 and self.state in RUNNING and self._dialogue.identity:
             # It ended by itself and may have said why: its end is known before its last message is read.
-            self._arm("exit", LAST_MESSAGE_S, lambda: self._feed(Event.EXITED, said))
+            self._timers.arm("exit", LAST_MESSAGE_S, lambda: self._feed(Event.EXITED, said))
         else:
             # In DEAD the table knows no EXITED: why it had to go has been said, and now it can be judged.
             self._feed(Event.EXITED, said)
@@ -447,9 +419,9 @@ class Plugin:
 
     def _do_spawn(self) -> None:
         self._dialogue.reset()
-        self._hello, self._exit_code, self._broken_print = None, None, None
+        self._process.forget()
+        self._broken_print = None
         self._ready_since_ns, self._progress = 0, 0.0
-        self._instance = self._token = ""
         if self._config.external:
             return
         need_bytes = self.manifest.limits.memory_mb * 1_000_000
@@ -460,41 +432,38 @@ class Plugin:
         self._dialogue.ledger.refuse_all(Code.PLUGIN_DIED, f"{self.name} is gone: {self._detail}.")
 
     def _do_kill(self) -> None:
-        if self._child is not None:
-            self._child.kill()
+        self._process.kill()
 
     def _do_shut_down(self) -> None:
-        if self._child is None:
+        if not self._process.here:
             return
         grace_s = self.manifest.limits.shutdown_s
         shutdown = Shutdown(grace_ms=round(grace_s * 1000 * _GRACE_SHARE), reason=self._detail[:200])
         if self._dialogue.send(shutdown) is not Sent.OK:
-            self._child.terminate()
-        self._arm("kill", grace_s, self._do_kill)
+            self._process.terminate()
+        self._timers.arm("kill", grace_s, self._do_kill)
 
     def _do_release(self) -> None:
-        for name in list(self._timers):
-            self._cancel(name)
+        self._timers.cancel_all()
         self._around.turns.done(self.name)
         self._dialogue.ledger.refuse_all(Code.PLUGIN_DIED, f"{self.name} is gone.")
         self._dialogue.reset()
-        self._instance = self._token = ""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+        self._process.close()
 
     def _do_wait(self) -> None:
-        self._arm("wait", self._wait_ns / NS_PER_S, self._try_start)
+        self._timers.arm("wait", self._wait_ns / NS_PER_S, self._try_start)
 
     def _do_watch(self) -> None:
-        self._arm("watch", self._around.timing.watch_s, self._look_again)
+        self._timers.arm("watch", self._around.timing.watch_s, self._look_again)
 
     def _do_grace(self) -> None:
         limit_s = self.manifest.limits.hang_s
-        self._arm("grace", limit_s, lambda: self._feed(Event.CONDEMNED, f"{self._detail}, and that for {limit_s:g} s"))
+        self._timers.arm(
+            "grace", limit_s, lambda: self._feed(Event.CONDEMNED, f"{self._detail}, and that for {limit_s:g} s")
+        )
 
     def _do_calm(self) -> None:
-        self._cancel("grace")
+        self._timers.cancel("grace")
 
     _actions: Final[dict[Action, Callable[["Plugin"], None]]] = {
         Action.SPAWN: _do_spawn,
@@ -507,12 +476,3 @@ class Plugin:
         Action.GRACE: _do_grace,
         Action.CALM: _do_calm,
     }
-
-    def _arm(self, name: str, after_s: float, call: Callable[[], None]) -> None:
-        self._cancel(name)
-        self._timers[name] = self._loop.call_later(after_s, call)
-
-    def _cancel(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()
