@@ -289,12 +289,29 @@ def test_fixes_and_bad_answers_shut_a_rule_too(own_line: Callable) -> None:
     for way in ("strikes", "fixes"):
         gate = make_gate()
         gate.admit(rule)
-        for _ in range(3):
+        for _ in range(3 if way == "strikes" else 12):
             if way == "strikes":
                 gate.penalise(rule.name, RAW0_NS)
             else:
                 gate.watch(0, rule.name, 100.0, RAW0_NS)
         assert gate.weights(64.0, [rule], RAW0_NS) == {"floor": 1.0}
+
+
+def test_fixes_shut_a_rule_only_where_they_speak(own_line: Callable) -> None:
+    """While somebody slews the clock the floor is right a minute ahead and wrong an hour ahead."""
+    gate, rule = make_gate(), own_line(1e-6, trusted=True)
+    gate.admit(rule)
+    for _ in range(12):
+        gate.watch(0, rule.name, 100.0, RAW0_NS)
+    assert gate.weights(LADDER[0], [rule], RAW0_NS) == {"floor": 1.0}
+    assert gate.weights(LADDER[-1], [rule], RAW0_NS)[rule.name] == 1.0
+
+
+def test_a_rule_is_not_measured_by_the_line_that_it_refutes(own_line: Callable, state: Callable) -> None:
+    """A thousand of the floor's sigma away a model is absurd, and a rule's curve is not."""
+    far = 1000.0 * state().sigma_s(RAW0_NS + int(LADDER[-1] * 1e9))
+    assert make_gate().absurd(own_line(far), state())
+    assert not make_gate().absurd(own_line(far, trusted=True), state())
 
 
 def test_memory_is_bounded(opened: Gate) -> None:

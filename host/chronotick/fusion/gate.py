@@ -92,7 +92,12 @@ class Gate:
         return horizon_s <= self._rules.hold_over_share * long_s or candidate.span_s >= long_s
 
     def absurd(self, candidate: Candidate, state: ClockState) -> bool:
-        """Whether a curve leaves the floor's line, at any rung that it reaches, by more than the floor can be wrong."""
+        """Whether a curve leaves the floor's line, at any rung that it reaches, by more than the floor can be wrong.
+
+        Never that of a rule, which has decided that the floor's line is wrong.
+        """
+        if candidate.trusted:
+            return False
         for rung, horizon_s in enumerate(self.horizons):
             at_ns = state.raw_ns + s_to_ns(horizon_s)
             limit_s = self._rules.absurd_sigma * state.sigma_s(at_ns)
@@ -144,14 +149,20 @@ class Gate:
         """One fix spoke against a candidate by `nats` (for it: negative): the floor's log likelihood minus its own.
 
         Only where it may speak: a rung at which it never earned a say tells nothing new. When the sum is too much the
-        candidate is shut at all rungs: it is no longer what earned its say.
+        candidate is shut at all rungs: it is no longer what earned its say. A rule's curve is shut at this one.
         """
         if not (self.is_open(name, rung) or (name in self._trusted and not self._distrusted(name, rung))):
             return
         sums = self._watch.setdefault(name, [0.0] * len(self.horizons))
         added = min(max(nats, -self._rules.watch_clip), self._rules.watch_clip)
         sums[rung] = max(0.0, sums[rung] + added - self._rules.watch_slack)
-        if sums[rung] > self._rules.watch_limit:
+        if name in self._trusted:
+            # Two unlucky fixes must not end a rule that hours of the clock's rate speak for, and while a slew lasts the
+            # floor is right a minute ahead and wrong an hour ahead.
+            if sums[rung] > self._rules.watch_limit * self._rules.trusted_patience:
+                sums[rung] = 0.0
+                self._shut_rung(name, rung, now_raw_ns)
+        elif sums[rung] > self._rules.watch_limit:
             self._shut(name, now_raw_ns)
 
     def penalise(self, name: str, now_raw_ns: int) -> None:
@@ -246,6 +257,11 @@ class Gate:
         for horizon_s, evidence in zip(self.horizons, self._of(name), strict=True):
             evidence.open = False
             evidence.shut_until_raw_ns = now_raw_ns + s_to_ns(horizon_s + self._tuning.target_lag_s)
+
+    def _shut_rung(self, name: str, rung: int, now_raw_ns: int) -> None:
+        evidence = self._of(name)[rung]
+        evidence.open = False
+        evidence.shut_until_raw_ns = now_raw_ns + s_to_ns(self.horizons[rung] + self._tuning.target_lag_s)
 
     def _at_rung(self, rung: int, candidates: Sequence[Candidate], origin_raw_ns: int) -> dict[str, float]:
         raw = {FLOOR: 1.0}

@@ -31,6 +31,7 @@ class GateRules(msgspec.Struct, frozen=True):
         watch_limit: summed evidence of single fixes against an open candidate that closes it at once, in nats.
         watch_slack: taken off that sum at each fix, in nats: a candidate as good as the floor is not shut by chance.
         watch_clip: most that one fix can add to it, in nats: two fixes are always needed.
+        trusted_patience: for a rule's curve the limit is this many times as high.
     """
 
     close_share: float = 0.25
@@ -51,6 +52,7 @@ class GateRules(msgspec.Struct, frozen=True):
     watch_limit: float = 3.0
     watch_slack: float = 0.25
     watch_clip: float = 2.5
+    trusted_patience: float = 8.0
 
 
 class IntervalRules(msgspec.Struct, frozen=True):
