@@ -2,7 +2,8 @@
 
     python tests/bench/host.py [--starts 5] [--seconds 30] [--json]
 
-Baselines in the same run: a bare Python that imports numpy and pyzmq, which no host on these libraries can be below.
+Baselines in the same run: a bare Python that imports numpy and pyzmq, which no host on these libraries can be below;
+and the same host without its event log and saved state.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from chronotick.lab.spawn import spawned
 from chronotick.wire import runtime_dir
 from chronotick.wire.sockets import ipc_endpoint
 
+NOTHING = {"event_log_mb": 0, "warm_start": False, "history_fixes": 0}
 BARE = "import numpy, zmq, psutil, sys; print(psutil.Process().memory_info().rss, flush=True); sys.stdin.read()"
 
 
@@ -63,6 +65,22 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     process.wait(20)
 
 
+async def run(config: Path, directory: runtime_dir.RuntimeDir, seconds: float) -> tuple[float, float]:
+    """CPU, % of a core, and resident size, MB, of a host that has run for ten seconds."""
+    process = await asyncio.to_thread(start, config)
+    try:
+        await asyncio.to_thread(wait_ready, directory)
+        await asyncio.sleep(10)
+        measured = psutil.Process(process.pid)
+        before, begun = measured.cpu_times(), time.monotonic()
+        await asyncio.sleep(seconds)
+        after, ended = measured.cpu_times(), time.monotonic()
+        rss_mb = measured.memory_info().rss / 1e6
+    finally:
+        await asyncio.to_thread(stop, process)
+    return 100 * ((after.user - before.user) + (after.system - before.system)) / (ended - begun), rss_mb
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--starts", type=int, default=5)
@@ -87,22 +105,16 @@ async def main() -> None:
                 process = await asyncio.to_thread(start, config)
                 ready.append(float(str((await asyncio.to_thread(wait_ready, directory))["ready_s"])))
                 await asyncio.to_thread(stop, process)
-            process = await asyncio.to_thread(start, config)
-            await asyncio.to_thread(wait_ready, directory)
-            await asyncio.sleep(10)
-            measured = psutil.Process(process.pid)
-            before, begun = measured.cpu_times(), time.monotonic()
-            await asyncio.sleep(args.seconds)
-            after, ended = measured.cpu_times(), time.monotonic()
-            rss_mb = measured.memory_info().rss / 1e6
-            await asyncio.to_thread(stop, process)
-    cpu = 100 * ((after.user - before.user) + (after.system - before.system)) / (ended - begun)
+            cpu, rss_mb = await run(config, directory, args.seconds)
+            config.write_text(yaml.safe_dump(body | {"store": NOTHING}))
+            cpu_without, _ = await run(config, directory, args.seconds)
     result = {
         "ready_s": round(statistics.median(ready), 3),
         "bare_ready_s": round(statistics.median(one for one, _ in bares), 3),
         "rss_mb": round(rss_mb, 1),
         "bare_rss_mb": round(statistics.median(one for _, one in bares), 1),
         "cpu_percent_at_1_hz": round(cpu, 2),
+        "cpu_percent_without_store": round(cpu_without, 2),
         "starts": args.starts,
     }
     if args.json:
@@ -114,7 +126,9 @@ async def main() -> None:
         ("resident, MB", result["rss_mb"], result["bare_rss_mb"], "< 60"),
     ):
         print(f"{label:<34}{mine:>10}{base:>10}{mine / base:>8.2f}{goal:>10}")
-    print(f"{'CPU at 1 exchange/s, % of a core':<34}{result['cpu_percent_at_1_hz']:>10}{'-':>10}{'-':>8}{'< 2':>10}")
+    cpu, without = result["cpu_percent_at_1_hz"], result["cpu_percent_without_store"]
+    print(f"{'CPU at 1 exchange/s, % of a core':<34}{cpu:>10}{'-':>10}{'-':>8}{'< 2':>10}")
+    print(f"{'  without log and saved state':<34}{without:>10}{'-':>10}{'-':>8}{'-':>10}")
 
 
 if __name__ == "__main__":
