@@ -172,3 +172,16 @@ def test_a_standing_difference_is_taken_off_who_filters_by_itself(state: Callabl
     assert abs(alone["always/fit"] - now.theta_ns) < 5
     assert alone["swings/fit"] - now.theta_ns == pytest.approx(5000, abs=700)
     assert (fusion.counts.made, fusion.counts.refused) == (0, 0)
+
+
+def test_only_a_settled_floor_fills_the_library(state: Callable) -> None:
+    """What the floor said in the first half hour, when its rate was hardly known, is no habit of the clock."""
+    fusion = Fusion(Tuning(), FusionConfig(), [])
+    for i in range(240):
+        now = state(RAW0_NS + 60 * i * S, rate=1e-5 if i < 20 else 0.0, noise_s=1e-7)
+        fusion.on_update(updated(now, THETA0_NS))
+    raw = now.raw_ns + 3600 * S
+    fused = fusion.estimate(raw, raw + S)
+    assert fused is not None
+    # An hour at 10 ppm is 36 ms, which the first twenty lines would have put into it.
+    assert fused.half_widths_s[-1] < 1e-3

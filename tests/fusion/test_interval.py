@@ -22,6 +22,7 @@ def scored(model: IntervalModel, at_s: float, error: float, *, v: float = 0.0, r
         variance_s2=v,
         issued=model.issued(rung),
     )
+    model.settle()
 
 
 def learn(
@@ -41,6 +42,7 @@ def learn(
             variance_s2=v,
             issued=issued,
         )
+        model.settle()
     return covered
 
 

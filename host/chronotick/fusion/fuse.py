@@ -106,8 +106,7 @@ def fuse(
 def widths_s(state: ClockState, intervals: IntervalModel, raw_ns: int, share: float) -> tuple[float, ...]:
     """Half widths of the intervals at `LEVELS` at `raw_ns`, s, where candidates have `share` of the
     weight, as far as the answer has left the floor's (`Mix.departed`)."""
-    sigma_s = state.sigma_s(raw_ns)
-    return tuple(sigma_s * one for one in intervals.multipliers(max(state.ahead_s(raw_ns), 0.0), share))
+    return intervals.half_widths_s(state.sigma_s(raw_ns), max(state.ahead_s(raw_ns), 0.0), share)
 
 
 def _by_model(weights: dict[str, float], candidates: Sequence[Candidate]) -> tuple[tuple[str, float], ...]:

@@ -16,17 +16,20 @@ from chronotick.forecast.types import Forecast, Refusal
 from chronotick.fusion.candidate import Candidate, ForecastCurve, Levelled, Standing, clipped_s
 from chronotick.fusion.fuse import fuse, mix
 from chronotick.fusion.gate import Explanation, Gate
+from chronotick.fusion.holdover import HoldOver
 from chronotick.fusion.interval import IntervalModel, Multipliers
 from chronotick.fusion.ladder import horizons_s, place
 from chronotick.fusion.rules import GateRules, IntervalRules
 from chronotick.fusion.target import future_target, ready_raw_ns
 from chronotick.fusion.types import FusedForecast
-from chronotick.units import NS_PER_S, s_to_ns
+from chronotick.units import NS_PER_S, ns_to_s, s_to_ns
 from chronotick.window.history import History
 
 # Origins are remembered no closer than these shares of the horizon and of the target's lag: closer ones say the same.
 _HORIZON_SHARE = 8
 _LAG_SHARE = 32
+# What the floor says so soon after an epoch began (30 min) is no habit of the clock: its rate is hardly known.
+SETTLED_LAGS = 3.0
 # Origins of one horizon that wait for their target. More can only wait when fixes fail to come.
 _MAX_WAITING = 256
 
@@ -69,9 +72,11 @@ class Fusion:
         self._config = config
         self.horizons: tuple[float, ...] = horizons_s(roles, tuning)
         self.gate: Gate = Gate(self.horizons, tuning, config, gate_rules)
-        self.intervals: IntervalModel = IntervalModel(self.horizons, interval_rules)
+        library = HoldOver(self.horizons, tuning.target_lag_s, tuning.rate_bound)
+        self.intervals: IntervalModel = IntervalModel(self.horizons, interval_rules, library)
         self.cache: ForecastCache[Candidate] = ForecastCache()
         self.state: ClockState | None = None
+        self._epoch_raw_ns = 0
         # A target needs fixes from two lags before it to one after; the rest is room for polls that slow down.
         self._history = History(span_s=self.horizons[-1] + 16 * tuning.target_lag_s)
         self._waiting: list[deque[_Origin]] = [deque(maxlen=_MAX_WAITING) for _ in self.horizons]
@@ -96,8 +101,9 @@ class Fusion:
         state = update.state
         if state is None:
             return
-        if self.state is not None and state.epoch != self.state.epoch:
+        if self.state is None or state.epoch != self.state.epoch:
             self._forget()
+            self._epoch_raw_ns = state.raw_ns
         for one in update.measurements:
             self._watch(one)
             self._history.append(one.raw_ns, one.theta_ns, one.variance, state.epoch)
@@ -112,6 +118,7 @@ class Fusion:
     def restart(self, state: ClockState) -> None:
         """The floor has begun a new epoch without a fix: what it says now, usually that nothing is known."""
         self._forget()
+        self._epoch_raw_ns = state.raw_ns
         self.state = state
 
     def rebase(self, shift_ns: int) -> None:
@@ -230,12 +237,16 @@ class Fusion:
             self.gate.watch(rung, name, _cost(miss_s - correction_s, expected) - _cost(miss_s, expected), fix.raw_ns)
 
     def _score_due(self, state: ClockState) -> None:
+        scored = False
         for rung, waiting in enumerate(self._waiting):
             while waiting:
                 known_ns = ready_raw_ns(self._history, waiting[0].target_raw_ns, self._tuning)
                 if known_ns is None:
                     break
                 self._score(rung, waiting.popleft(), known_ns, state)
+                scored = True
+        if scored:
+            self.intervals.settle()
 
     def _score(self, rung: int, origin: _Origin, known_raw_ns: int, state: ClockState) -> None:
         target = future_target(
@@ -261,6 +272,7 @@ class Fusion:
             sigma_s=origin.sigma_s,
             variance_s2=target.variance_s2,
             issued=origin.issued,
+            settled=ns_to_s(origin.state.raw_ns - self._epoch_raw_ns) >= SETTLED_LAGS * self._tuning.target_lag_s,
         )
 
     def _remember(self, state: ClockState) -> None:

@@ -9,7 +9,7 @@ the scores u = |y - f| / sqrt(sigma^2 + v), with y a future-only target, v its v
 - the scores are first divided by how large they usually are, and half of that by how large they have been lately. The
   first is learned within a few scores, where a quantile takes hundreds; the second because errors come in bursts;
 - where the target is noisier than the forecast (near horizons, long paths) a score tells of the target, not of the
-  forecast. It counts with w = (sigma^2 / (sigma^2 + v))^2, and what a rung lacks in w the next longer one gives it;
+  forecast. It counts with w = (sigma^2 / (sigma^2 + v))^3, and what a rung lacks in w the next longer one gives it;
 - rare levels are not seen in few scores: until 1/alpha independent ones exist a multiplier is widened, as Student's
   quantile is against the normal one, by as many degrees of freedom.
 
@@ -23,6 +23,7 @@ from itertools import accumulate
 
 import msgspec
 
+from chronotick.fusion.holdover import HoldOver
 from chronotick.fusion.ladder import place
 from chronotick.fusion.rules import IntervalRules
 from chronotick.units import NS_PER_S
@@ -52,7 +53,7 @@ class Track:
 
     Attributes:
         logs: logarithms of the multipliers at `LEVELS`, apart from these scales.
-        weight: share of a score that is the forecast's and not its target's, squared; running mean, 0..1.
+        weight: w above, the share of a score that is the forecast's and not its target's; running mean, 0..1.
         usual, recent: running means of the squared scores: about 1, where sigma is right.
         count: scores taken.
         shrink: what sigma may be multiplied by, at most 1.
@@ -112,7 +113,7 @@ class Track:
         if total <= 0:
             return
         score = abs(error_s) / math.sqrt(total)
-        weight = (square / total) ** 2
+        weight = (square / total) ** 3
         log_score = math.log(max(score, _LEAST_SCORE))
         for i, alpha in enumerate(_ALPHAS):
             moved = self.logs[i] + rules.gammas[i] * weight * ((log_score > issued[i]) - alpha)
@@ -148,16 +149,21 @@ class IntervalModel:
 
     Args:
         horizons: the ladder, s, ascending.
+        library: what the clock has been seen to do over long horizons, if anybody keeps it.
     """
 
-    def __init__(self, horizons: Sequence[float], rules: IntervalRules | None = None) -> None:
+    def __init__(
+        self, horizons: Sequence[float], rules: IntervalRules | None = None, library: HoldOver | None = None
+    ) -> None:
+        self._library = library
         self._horizons = tuple(horizons)
         self._rules = rules or IntervalRules()
         self._floor = [Track(h, self._rules) for h in horizons]
         self._fused = [Track(h, self._rules) for h in horizons]
+        # Multipliers of all rungs, as settled last.
         self._floor_at: list[tuple[float, ...]] = []
         self._fused_at: list[tuple[float, ...]] = []
-        self._settle()
+        self.settle()
 
     def issued(self, rung: int) -> Multipliers:
         """What is held against the next scores of a rung; to be given back to `score`."""
@@ -173,8 +179,14 @@ class IntervalModel:
         sigma_s: float,
         variance_s2: float,
         issued: Multipliers,
+        settled: bool = True,
     ) -> None:
-        """Take one origin's errors; `fused_error_s` is None where nothing but the floor had weight."""
+        """Take one origin's errors; `fused_error_s` is None where nothing but the floor had weight.
+
+        Widths change with the next `settle`.
+
+        `settled`: the floor knew the clock's rate at the origin, so that the error is one for the library.
+        """
         floor, fused = self._floor[rung], self._fused[rung]
         floor.add(origin_raw_ns, floor_error_s, sigma_s, variance_s2, issued.floor)
         if fused_error_s is not None:
@@ -184,7 +196,8 @@ class IntervalModel:
                 fused.logs, fused.usual, fused.recent = list(floor.logs), floor.usual, floor.recent
                 said = issued.floor
             fused.add(origin_raw_ns, fused_error_s, sigma_s, variance_s2, said)
-        self._settle()
+        if self._library is not None and settled:
+            self._library.take(rung, origin_raw_ns, floor_error_s if fused_error_s is None else fused_error_s)
 
     def rebase(self, shift_ns: int) -> None:
         """The raw clock has begun anew: what was at r is at r + `shift_ns` now."""
@@ -207,6 +220,13 @@ class IntervalModel:
         fused = _between(self._fused_at[lower], self._fused_at[upper], part)
         return tuple((1.0 - share) * a + share * min(a, b) for a, b in zip(floor, fused, strict=True))
 
+    def half_widths_s(self, sigma_s: float, h_s: float, share: float) -> tuple[float, ...]:
+        """Half widths at `LEVELS`, s: of sigma of the floor, but the widest never less than the library supports."""
+        *widths, widest = (sigma_s * one for one in self.multipliers(h_s, share))
+        if self._library is not None:
+            widest = max(widest, self._library.least_s(h_s))
+        return (*widths, widest)
+
     def shrink(self, h_s: float, share: float) -> float:
         """What the floor's sigma is multiplied by, <= 1: exactly 1 where candidates have no weight (as above)."""
         if share <= 0.0:
@@ -216,8 +236,8 @@ class IntervalModel:
         narrowed = low + part * (high - low)
         return math.sqrt((1.0 - share) + share * narrowed * narrowed)
 
-    def _settle(self) -> None:
-        """Work out the multipliers of all rungs, from the longest down."""
+    def settle(self) -> None:
+        """Work out the multipliers of all rungs, from the longest down, with all scores taken until now."""
         self._floor_at = self._chain(self._floor)
         fused = self._chain(self._fused)
         self._fused_at = [

@@ -70,11 +70,11 @@ class IntervalRules(msgspec.Struct, frozen=True):
         least_shrink: sigma is never narrowed below this share of the floor's.
     """
 
-    gammas: tuple[float, ...] = (0.05, 0.05, 0.05, 0.075, 0.1)
+    gammas: tuple[float, ...] = (0.05, 0.05, 0.05, 0.075, 0.15)
     recent_scores: float = 10.0
     recent_power: float = 0.5
     memory: int = 200
-    start_factors: tuple[float, ...] = (0.9, 1.0, 1.03, 1.2, 1.5)
+    start_factors: tuple[float, ...] = (0.9, 1.0, 1.03, 1.2, 1.45)
     start_degrees: float = 5.0
     window: int = 1000
     prior_scores: float = 4.0

@@ -1,0 +1,148 @@
+"""Do intervals hold what they say? Simulated clocks through the whole pipeline, scored on their truth.
+
+    python tests/bench/calibration.py [--days 4] [--seeds 2] [--kinds walk,sine,...] [--processes 2] [--json]
+
+Eight kinds of oscillators behind a network whose load, tail and poll interval change every few hours (see clocks.py).
+Per horizon: coverage of 50, 90, 95, 99 and 99.9 %, and the interval score (Gneiting and Raftery 2007) as geometric mean
+over the clocks, in us, beside the floor's and a plain Kalman filter's own Gaussian bands on the same fixes. `serve` is
+between one fix and the next, as readers ask. Overlapping forecasts are few witnesses: +- is 1.96 standard errors of the
+mean over clocks. The first hour of each clock is not scored.
+"""
+
+import argparse
+import json
+import math
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import numpy as np
+from clocks import KINDS, clock, trace
+from numpy.typing import NDArray
+
+from chronotick.backtest.baselines import PlainKalman
+from chronotick.backtest.drive import drive
+from chronotick.backtest.score import name_of
+from chronotick.config.schema import Config
+from chronotick.units import NS_PER_S, ns_to_s, s_to_ns
+from chronotick.wire.levels import LEVELS, Z
+
+HORIZONS_S = (60.0, 600.0, 3600.0, 21600.0)
+SERVE = "serve"
+METHODS = ("chronotick", "floor", "kalman")
+# Origins of one horizon are no closer than this share of it.
+SPACING = 8
+
+
+def run(kind: str, seed: int, days: float) -> dict[str, NDArray[np.float64]]:
+    """One clock: by horizon, rows of |error| and five half widths for each of `METHODS`, s; shape (n, 3, 6)."""
+    length_s = days * 86400.0
+    true = clock(kind, seed, length_s + HORIZONS_S[-1] + 60)
+    record = trace(true, seed, length_s)
+    rng = np.random.default_rng(seed)
+    kalman = PlainKalman()
+    rows: dict[str, list[list[list[float]]]] = {name: [] for name in (SERVE, *map(name_of, HORIZONS_S))}
+    last_s = dict.fromkeys(HORIZONS_S, -math.inf)
+    for i, (fix, pipeline) in enumerate(drive(record, Config())):
+        kalman.take(fix)
+        at_s = ns_to_s(fix.raw_ns)
+        if at_s < record.score_from_s:
+            continue
+        asked = []
+        if i + 1 < len(record.fixes):
+            asked.append((SERVE, rng.uniform(0, ns_to_s(record.fixes[i + 1].raw_ns - fix.raw_ns))))
+        for h in HORIZONS_S:
+            if at_s - last_s[h] >= h / SPACING:
+                last_s[h] = at_s
+                asked.append((name_of(h), h))
+        for name, h in asked:
+            raw_ns = fix.raw_ns + s_to_ns(h)
+            fused = pipeline.estimate(raw_ns, raw_ns + NS_PER_S)
+            if fused is None:
+                continue
+            true_ns = s_to_ns(float(true.at(ns_to_s(raw_ns))))
+            errors = (
+                ns_to_s(fused.theta_ns - true_ns),
+                ns_to_s(fused.floor_theta_ns - true_ns),
+                kalman.at_s(raw_ns, true_ns),
+            )
+            sigmas = (fused.floor_sigma_s, kalman.sigma_s(raw_ns))
+            halves = (fused.half_widths_s, *(tuple(z * sigma_s for z in Z) for sigma_s in sigmas))
+            rows[name].append([[abs(e), *half] for e, half in zip(errors, halves, strict=True)])
+    return {name: np.array(found) for name, found in rows.items() if found}
+
+
+def interval_scores(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean interval score of each method and level, s; rows of shape (n, 3, 6), result (3, 5)."""
+    size, half = rows[:, :, :1], rows[:, :, 1:]
+    scores = 2 * half + 2 / (1 - np.array(LEVELS)) * np.maximum(size - half, 0)
+    mean: NDArray[np.float64] = scores.mean(axis=0)
+    return mean
+
+
+def report(clocks: list[dict[str, NDArray[np.float64]]]) -> dict[str, Any]:
+    """Figures by horizon and method."""
+    made: dict[str, Any] = {}
+    for name in (SERVE, *map(name_of, HORIZONS_S)):
+        parts = [one[name] for one in clocks if name in one]
+        if not parts:
+            continue
+        inside = [np.mean(part[:, :, :1] <= part[:, :, 1:], axis=0) for part in parts]
+        counts = np.array([len(part) for part in parts], dtype=np.float64)
+        covered = np.average(inside, axis=0, weights=counts)
+        error = 1.96 * np.std(inside, axis=0) / math.sqrt(len(parts))
+        score = np.exp(np.mean([np.log(interval_scores(part)) for part in parts], axis=0))
+        made[name] = {"points": int(counts.sum())} | {
+            method: {
+                "coverage": _by_level(covered[m], 1.0),
+                "plus_minus": _by_level(error[m], 1.0),
+                "interval_score_us": _by_level(score[m], 1e6),
+            }
+            for m, method in enumerate(METHODS)
+        }
+    return made
+
+
+def _by_level(values: NDArray[np.float64], scale: float) -> dict[str, float]:
+    return {f"{100 * level:g}": round(float(value) * scale, 6) for level, value in zip(LEVELS, values, strict=True)}
+
+
+def lines(made: dict[str, Any]) -> list[str]:
+    """The same as a table."""
+    out = [f"{'horizon':8}{'method':12}" + "".join(f"{100 * level:>16g} %" for level in LEVELS)]
+    for horizon, found in made.items():
+        out.append(f"{horizon:8}{found['points']} points")
+        for method in METHODS:
+            of = found[method]
+            shares = "".join(
+                f"{100 * share:>10.2f} +-{100 * of['plus_minus'][level]:5.2f}"
+                for level, share in of["coverage"].items()
+            )
+            score = "".join(f"{value:>18.3g}" for value in of["interval_score_us"].values())
+            out += [f"{'':8}{method:12}{shares}", f"{'':8}{'  score, us':12}{score}"]
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Coverage and interval score on simulated clocks.")
+    parser.add_argument("--days", type=float, default=4.0, help="length of each clock")
+    parser.add_argument("--seeds", type=int, default=2, help="clocks of each kind")
+    parser.add_argument("--first", type=int, default=100, help="first seed")
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    kinds = asked.kinds.split(",")
+    jobs = [(kind, asked.first + i, asked.days) for kind in kinds for i in range(asked.seeds)]
+    done = []
+    with ProcessPoolExecutor(asked.processes) as pool:
+        for i, one in enumerate(pool.map(run, *zip(*jobs, strict=True))):
+            done.append(one)
+            print(f"\r{i + 1} of {len(jobs)} clocks", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    made = report(done)
+    print(json.dumps(made) if asked.json else "\n".join(lines(made)))
+
+
+if __name__ == "__main__":
+    main()

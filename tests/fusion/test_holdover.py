@@ -1,0 +1,91 @@
+"""The library of extrapolation errors: what it has seen is the least that is said."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chronotick.fusion.holdover import LEAST_SPANS, SPANS, HoldOver
+from chronotick.fusion.interval import IntervalModel
+
+S = 10**9
+LADDER = (60.0, 600.0, 3600.0, 21600.0)
+BOUND = 5e-5
+
+
+def library() -> HoldOver:
+    return HoldOver(LADDER, 600.0, BOUND)
+
+
+def fill(one: HoldOver, rung: int, error_s: float, spans: int) -> None:
+    """So many independent errors of this size at a rung, over and below in turn."""
+    for i in range(spans):
+        one.take(rung, round(i * LADDER[rung] * S), error_s if i % 2 else -error_s)
+
+
+def test_before_anything_is_known_it_is_a_tenth_of_the_rate_bound() -> None:
+    """A new host's clock is taken to run off by 5 ppm beyond the first ten minutes."""
+    assert library().least_s(600.0) == 0.0
+    assert library().least_s(21600.0) == pytest.approx(0.1 * BOUND * 21000.0)
+
+
+def test_what_was_seen_is_the_least_that_is_said() -> None:
+    """The largest error of a horizon, with a margin that goes as spans come, is the bound there."""
+    one = library()
+    fill(one, 1, 1e-5, 100)
+    assert one.least_s(599.0) == 0.0
+    assert one.least_s(600.0) == pytest.approx(1e-5 * 1.02)
+    few = library()
+    fill(few, 1, 1e-5, LEAST_SPANS)
+    assert few.least_s(600.0) == pytest.approx(1e-5 * (1 + 2 / 3))
+
+
+def test_beyond_what_was_seen_it_grows_with_the_square_and_not_beyond_the_rate_bound() -> None:
+    """Six times the longest horizon seen is thirty-six times its error; a wild clock is held by its bound."""
+    one = library()
+    fill(one, 1, 1e-6, 100)
+    assert one.least_s(3600.0) == pytest.approx(36e-6 * 1.02)
+    fill(one, 1, 1e-2, 100)
+    assert one.least_s(21600.0) == pytest.approx(1.02e-2 + BOUND * 21000.0)
+
+
+def test_overlapping_errors_are_one_span() -> None:
+    """A hundred origins within one horizon are one witness, and one is not enough."""
+    one = library()
+    for i in range(100):
+        one.take(2, i * S, 1e-6)
+    assert [len(kept) for kept in one.worst_s] == [0, 0, 1, 0]
+    assert one.least_s(3600.0) == library().least_s(3600.0)
+
+
+def test_it_forgets_what_is_long_ago_and_refuses_what_is_no_number() -> None:
+    """Only the latest spans are kept."""
+    one = library()
+    fill(one, 1, 1e-3, 3)
+    for i in range(3, SPANS + 3):
+        one.take(1, round(i * 600 * S), 1e-6)
+    one.take(1, 10**6 * S, math.nan)
+    assert len(one.worst_s[1]) == SPANS
+    assert one.least_s(600.0) < 2e-6
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 1)), max_size=80), st.floats(0, 1e5), st.floats(0, 1e5))
+def test_it_never_falls_with_the_horizon(errors: list[tuple[int, float]], one_s: float, two_s: float) -> None:
+    """Whatever was seen, further ahead is never said to be nearer."""
+    one = library()
+    for i, (rung, error_s) in enumerate(errors):
+        one.take(rung, i * 30_000 * S, error_s)
+    near, far = sorted((one_s, two_s))
+    assert one.least_s(near) <= one.least_s(far) * (1 + 1e-9)
+
+
+def test_the_widest_interval_holds_what_the_library_has_seen() -> None:
+    """A sigma that is far too small does not narrow the widest level below it; other levels are the scores' affair."""
+    kept = library()
+    fill(kept, 2, 1e-3, 50)
+    with_it = IntervalModel(LADDER, None, kept).half_widths_s(1e-9, 3600.0, 0.0)
+    without = IntervalModel(LADDER).half_widths_s(1e-9, 3600.0, 0.0)
+    assert with_it[:-1] == without[:-1]
+    assert with_it[-1] == pytest.approx(1.04e-3)
+    assert without[-1] < 1e-7
