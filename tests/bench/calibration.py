@@ -1,6 +1,6 @@
 """Do intervals hold what they say? Simulated clocks through the whole pipeline, scored on their truth.
 
-    python tests/bench/calibration.py [--days 4] [--seeds 2] [--kinds walk,sine,...] [--processes 2] [--json]
+    python tests/bench/calibration.py [--days 4] [--seeds 2] [--kinds walk,sine,...] [--polls 16,64] [--json]
 
 Eight kinds of oscillators behind a network whose load, tail and poll interval change every few hours (see clocks.py).
 Per horizon: coverage of 50, 90, 95, 99 and 99.9 %, and the interval score (Gneiting and Raftery 2007) as geometric mean
@@ -13,11 +13,12 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
-from clocks import KINDS, clock, trace
+from clocks import KINDS, POLLS_S, clock, trace
 from numpy.typing import NDArray
 
 from chronotick.backtest.baselines import PlainKalman
@@ -34,11 +35,11 @@ METHODS = ("chronotick", "floor", "kalman")
 SPACING = 8
 
 
-def run(kind: str, seed: int, days: float) -> dict[str, NDArray[np.float64]]:
+def run(kind: str, seed: int, days: float, polls_s: Sequence[float] = POLLS_S) -> dict[str, NDArray[np.float64]]:
     """One clock: by horizon, rows of |error| and five half widths for each of `METHODS`, s; shape (n, 3, 6)."""
     length_s = days * 86400.0
     true = clock(kind, seed, length_s + HORIZONS_S[-1] + 60)
-    record = trace(true, seed, length_s)
+    record = trace(true, seed, length_s, polls_s)
     rng = np.random.default_rng(seed)
     kalman = PlainKalman()
     rows: dict[str, list[list[list[float]]]] = {name: [] for name in (SERVE, *map(name_of, HORIZONS_S))}
@@ -129,11 +130,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="clocks of each kind")
     parser.add_argument("--first", type=int, default=100, help="first seed")
     parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--polls", default=",".join(f"{one:g}" for one in POLLS_S), help="drawn from, s")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    kinds = asked.kinds.split(",")
-    jobs = [(kind, asked.first + i, asked.days) for kind in kinds for i in range(asked.seeds)]
+    kinds, polls_s = asked.kinds.split(","), tuple(float(one) for one in asked.polls.split(","))
+    jobs = [(kind, asked.first + i, asked.days, polls_s) for kind in kinds for i in range(asked.seeds)]
     done = []
     with ProcessPoolExecutor(asked.processes) as pool:
         for i, one in enumerate(pool.map(run, *zip(*jobs, strict=True))):

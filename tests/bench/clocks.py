@@ -6,6 +6,7 @@ hours its load and the poll interval are drawn anew.
 """
 
 import math
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from chronotick.backtest.trace import Trace, Truth, fixes_of
 
 Vector = NDArray[np.float64]
 GRID_S = 4.0
+POLLS_S = (16.0, 64.0, 64.0, 128.0)
 KINDS = ("walk", "sine", "daily", "cycle", "thermal", "warm_up", "ageing", "quiet")
 
 
@@ -69,7 +71,7 @@ def clock(kind: str, seed: int, length_s: float) -> Clock:
     return Clock(kind, t, theta)
 
 
-def trace(one: Clock, seed: int, length_s: float, polls_s: tuple[float, ...] = (16.0, 64.0, 64.0, 128.0)) -> Trace:
+def trace(one: Clock, seed: int, length_s: float, polls_s: Sequence[float] = POLLS_S) -> Trace:
     """The fixes of one server over `length_s`; its load, its long queues and the poll change every few hours."""
     rng = np.random.default_rng((seed, 4711))
     now, change = 5.0, 0.0

@@ -1,6 +1,6 @@
 """Six hours without servers: does the time stay inside what is said, and how wide is that?
 
-    python tests/bench/hold_over.py [--clocks 24] [--days 3] [--outage-h 6] [--processes 2] [--json]
+    python tests/bench/hold_over.py [--clocks 24] [--days 3] [--outage-h 6] [--polls 16,64] [--json]
 
 Simulated oscillators of eight kinds (see clocks.py) are followed for some days; then no server answers any more. Every
 minute of the outage the answer is held against the truth: the hard interval, and the calibrated 99.9 % one, clipped to
@@ -12,11 +12,12 @@ import argparse
 import json
 import statistics
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
-from clocks import KINDS, clock, trace
+from clocks import KINDS, POLLS_S, clock, trace
 
 from chronotick.backtest.drive import drive
 from chronotick.config.schema import Config
@@ -27,12 +28,12 @@ STEP_S = 60.0
 RULES = ("hard", "learned", "gaussian", "1 ppm", "50 ppm")
 
 
-def run(kind: str, seed: int, days: float, outage_s: float) -> dict[str, Any]:
+def run(kind: str, seed: int, days: float, outage_s: float, polls_s: Sequence[float] = POLLS_S) -> dict[str, Any]:
     """One clock: share of minutes outside, and full width at the end in ms, by rule; and the largest error in ms."""
     length_s = days * 86400.0
     true = clock(kind, seed, length_s + outage_s + 600)
     pipeline = None
-    for fix, one in drive(trace(true, seed, length_s), Config()):
+    for fix, one in drive(trace(true, seed, length_s, polls_s), Config()):
         pipeline, last = one, fix
     assert pipeline is not None
     begin = pipeline.estimate(last.raw_ns, last.raw_ns + NS_PER_S)
@@ -94,11 +95,12 @@ def main() -> None:
     parser.add_argument("--days", type=float, default=3.0, help="with servers, before the outage")
     parser.add_argument("--outage-h", type=float, default=6.0)
     parser.add_argument("--first", type=int, default=200, help="first seed")
+    parser.add_argument("--polls", default=",".join(f"{one:g}" for one in POLLS_S), help="drawn from, s")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    outage_s = asked.outage_h * 3600
-    jobs = [(KINDS[i % len(KINDS)], asked.first + i, asked.days, outage_s) for i in range(asked.clocks)]
+    outage_s, polls_s = asked.outage_h * 3600, tuple(float(one) for one in asked.polls.split(","))
+    jobs = [(KINDS[i % len(KINDS)], asked.first + i, asked.days, outage_s, polls_s) for i in range(asked.clocks)]
     done = []
     with ProcessPoolExecutor(asked.processes) as pool:
         for one in pool.map(run, *zip(*jobs, strict=True)):
