@@ -1,6 +1,7 @@
 """The contract's properties, on any published line."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from chronotick.client import Reading, Status
 from chronotick.client.ahead import future as carried
-from chronotick.mcp import answers, results
+from chronotick.client.instant import Instant
+from chronotick.mcp import answers, clock_tools, results
 from chronotick.mcp.answers import Event
 from chronotick.wire.levels import normal_widths
 from chronotick.wire.snapshot import Record
@@ -128,3 +130,20 @@ def test_only_disjoint_intervals_or_one_raw_clock_prove_an_order(a: Event, b: Ev
     assert told.order == order
     assert told.probability == {"BEFORE": 1, "AFTER": 0}.get(order, told.probability)
     assert order != "AMBIGUOUS" or 0 < told.probability < 1
+
+
+def test_two_tokens_of_one_host_share_what_shifts_it() -> None:
+    """A verified token brings its host and epoch along, so that the order of two is as likely as calibrated."""
+
+    def likely(second_host: int, second_epoch: int) -> float:
+        found = {
+            "one": Instant(UTC, UTC - S, UTC + S, 50, 98, 0, Status.SYNCHRONISED, epoch=1, host_instance=7),
+            "two": Instant(UTC + 100, UTC - S, UTC + S, 50, 98, 0, Status.SYNCHRONISED, (), second_epoch, second_host),
+        }
+        asked = SimpleNamespace(clock=SimpleNamespace(verify=lambda token: SimpleNamespace(instant=found[token])))
+        events = [clock_tools.event(asked, token) for token in found]  # type: ignore[arg-type]
+        return answers.comparison(*events, verified=True).probability
+
+    assert 0.9 < likely(7, 1) < 0.99
+    assert likely(8, 1) < 0.51
+    assert likely(7, 2) < 0.51

@@ -114,7 +114,7 @@ def plugins_section(views: Sequence[PluginView], weights: dict[str, float]) -> l
                 "name": view.name,
                 "version": view.version,
                 "state": str(view.state),
-                "detail": " ".join(part for part in (view.detail, view.mend) if part),
+                "detail": ". ".join(part for part in (view.detail, view.mend) if part),
                 "progress": view.progress,
                 "pid": view.pid,
                 "restarts": view.restarts,
