@@ -37,7 +37,7 @@ class Filters:
     """
 
     def __init__(self, motion: Motion, wander: Vector, walk: Vector, extra_sigma: Vector, white_fm: float) -> None:
-        self.motion = motion
+        self.motion: Motion = motion
         self.wander: Vector = wander
         self._q2 = wander * wander
         self._walk2 = walk * walk

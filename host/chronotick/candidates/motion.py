@@ -44,7 +44,7 @@ class Cycles:
     def __init__(self, period_s: Vector, harmonics: int) -> None:
         self.period_s = period_s
         self._w = 2.0 * np.pi * np.arange(1, harmonics + 1)[:, None] / period_s
-        self.size = 2 * harmonics
+        self.size: int = 2 * harmonics
 
     def offset_of(self, h_s: float) -> Vector:
         """See `Motion`."""

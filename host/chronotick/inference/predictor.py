@@ -25,7 +25,7 @@ class SimulatedSource:
     """
 
     def __init__(self, scenario: str = "server_load", seconds: int = 3600, seed: int = 42) -> None:
-        self.name = f"simulated {scenario}"
+        self.name: str = f"simulated {scenario}"
         self._offsets = ClockDataGenerator(seed).simulate(scenario, seconds).offset_s.tolist()
         self._at = 0
 

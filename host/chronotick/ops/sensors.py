@@ -12,7 +12,7 @@ import psutil
 from chronotick.clock import timebase
 from chronotick.window.covariates import NAMES, Sensed
 
-log = logging.getLogger("chronotick.host")
+log: logging.Logger = logging.getLogger("chronotick.host")
 
 # Chips that measure the processor itself, the best one first; else whatever there is.
 CHIPS: Final = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "cpu-thermal", "soc_thermal", "acpitz")
