@@ -78,6 +78,20 @@ def test_a_replay_can_begin_at_any_segment(host: Any, logged: Any) -> None:
     assert late.bytes_total == newest.stat().st_size
 
 
+def test_a_segment_that_a_running_host_removes_meanwhile_is_said(host: Any, logged: Any) -> None:
+    """The log is bounded: what was found at first may be gone when its turn comes, and the rest is replayed."""
+    one = host(log=logged.log(segment_s=100.0))
+    one.run(250.0)
+    ended(logged, one)
+    first, *rest = files(logged.folder)
+    replay = Replay(logged.folder)
+    first.unlink()
+    same = [moment.same for moment in replay.moments()]
+    assert rest
+    assert all(same)
+    assert [(name, "can not be read" in why) for name, why in replay.skipped] == [(first.name, True)]
+
+
 def test_what_was_altered_is_found(host: Any, logged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipeline that decides otherwise than the host did gives other snapshots, and they are counted."""
     one = host(log=logged.log())

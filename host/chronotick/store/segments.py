@@ -1,5 +1,6 @@
 """The event log's files: which there are, and what one holds. Reading only; nothing here runs in the host's loop."""
 
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ class Segment:
     Attributes:
         path: the file.
         header: its head.
+        size_bytes: of the file, when its head was read.
         torn_bytes: bytes at the end that are no whole frame; known after `entries` was exhausted.
     """
 
@@ -33,6 +35,7 @@ class Segment:
             if file.read(len(MAGIC)) != MAGIC:
                 raise StoreError(f"{path} is no event log.")
             body = _next(file)
+            self.size_bytes: int = file.seek(0, os.SEEK_END)
         if body is None:
             raise StoreError(f"{path} was never begun: it has no whole header.")
         self.header: Header = form.headers(body)
@@ -50,14 +53,9 @@ class Segment:
                 good = file.tell()
                 body = _next(file)
                 if body is None:
-                    self.torn_bytes = self.size_bytes - good
+                    self.torn_bytes = file.seek(0, os.SEEK_END) - good
                     return
                 yield from form.entries(body)
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the file."""
-        return self.path.stat().st_size
 
     def _open(self) -> BinaryIO:
         try:
