@@ -1,5 +1,6 @@
 """What competes with the floor: a curve of theta beside the floor's line."""
 
+import math
 from typing import Final, Protocol
 
 import numpy as np
@@ -142,6 +143,8 @@ class Standing:
 
 
 def clipped_s(correction_s: float, sigma_s: float, clip_sigma: float) -> float:
-    """A correction kept within `clip_sigma` of the floor's `sigma_s`."""
+    """A correction kept within `clip_sigma` of the floor's `sigma_s`; NaN says nothing."""
+    if math.isnan(correction_s):
+        return 0.0
     limit = clip_sigma * sigma_s
     return min(max(correction_s, -limit), limit)

@@ -33,6 +33,7 @@ class Evidence:
     Attributes:
         open: whether the candidate has a say.
         shut_until_raw_ns: it can not open before this.
+        since_raw_ns: origins before this do not count any more; None for all.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Evidence:
         "_zero",
         "open",
         "shut_until_raw_ns",
+        "since_raw_ns",
     )
 
     def __init__(self, half_life_s: float, overlap_s: float = 0.0) -> None:
@@ -66,6 +68,7 @@ class Evidence:
         self._last_ns = 0
         self.open: bool = False
         self.shut_until_raw_ns: int | None = None
+        self.since_raw_ns: int | None = None
 
     def add(
         self, origin_raw_ns: int, weight: float, loss: float, floor_loss: float, target: float, correction: float
@@ -77,6 +80,8 @@ class Evidence:
             loss, floor_loss: of the candidate and of the floor.
             target, correction: y and d, in standard deviations of the floor's error and the target's together.
         """
+        if self.since_raw_ns is not None and origin_raw_ns < self.since_raw_ns:
+            return
         if self._first_ns is None:
             self._first_ns = self._last_ns = origin_raw_ns
         fade = 0.5 ** (max(origin_raw_ns - self._last_ns, 0) / NS_PER_S / self._half_life_s)
@@ -106,6 +111,24 @@ class Evidence:
             self._first_ns += shift_ns
         if self.shut_until_raw_ns is not None:
             self.shut_until_raw_ns += shift_ns
+        if self.since_raw_ns is not None:
+            self.since_raw_ns += shift_ns
+
+    def doubt(self, kept: float, since_raw_ns: int) -> None:
+        """Forget all but a share of everything, as if it were long ago, and count only what was said from now on."""
+        self.since_raw_ns = since_raw_ns
+        self._w *= kept
+        self._mine *= kept
+        self._zero *= kept
+        self._d2 *= kept
+        self._dy *= kept
+        self._u2 *= kept
+        self._uu *= kept
+        twice = kept * kept
+        self._ww *= twice
+        self._d2y2 *= twice
+        self._d3y *= twice
+        self._d4 *= twice
 
     @property
     def scores(self) -> float:

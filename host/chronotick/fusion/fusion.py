@@ -19,6 +19,7 @@ from chronotick.fusion.gate import Explanation, Gate
 from chronotick.fusion.holdover import HoldOver
 from chronotick.fusion.interval import IntervalModel, Multipliers
 from chronotick.fusion.ladder import horizons_s, place
+from chronotick.fusion.revision import Revisions
 from chronotick.fusion.rules import GateRules, IntervalRules
 from chronotick.fusion.target import future_target, ready_raw_ns
 from chronotick.fusion.types import FusedForecast
@@ -85,6 +86,7 @@ class Fusion:
         self._made = self._used = self._refused = 0
         self._unused: set[str] = set()
         self._standing: dict[str, Standing] = {}
+        self._revisions: dict[str, Revisions] = {}
 
     @property
     def counts(self) -> Counts:
@@ -151,16 +153,27 @@ class Fusion:
         return Levelled(curve, standing.add(state.raw_ns, at_fix_s))
 
     def _take(self, candidate: Candidate) -> bool:
-        """Take in a curve of any kind, unless its epoch or its span is over, or it is absurd."""
+        """Take in a curve of any kind, unless its epoch or its span is over, it is absurd, or it is a sudden turn."""
         state = self.state
         if state is None or candidate.epoch != state.epoch or candidate.end_raw_ns <= state.raw_ns:
             return False
-        if self.gate.absurd(candidate, state):
+        if self.gate.absurd(candidate, state) or self._sudden(candidate, state):
             self.gate.penalise(candidate.name, state.raw_ns)
             return False
         self.gate.admit(candidate)
         self.cache.put(candidate)
         return True
+
+    def _sudden(self, candidate: Candidate, state: ClockState) -> bool:
+        """Whether a forecast contradicts the model's own earlier one where it is heard; the earlier one then stays."""
+        if not isinstance(candidate, ForecastCurve):
+            # A filter is revised by each fix, and held against each.
+            return False
+        old = next((one for one in self._live(state) if one.name == candidate.name), None)
+        if old is None:
+            return False
+        revisions = self._revisions.setdefault(candidate.name, Revisions(self.horizons))
+        return revisions.sudden(candidate, old, state, self.gate.heard(candidate.name))
 
     def on_bad(self, refusal: Refusal) -> None:
         """A model answered badly, or not in time: it loses weight, and with repetition all of it."""
@@ -230,11 +243,17 @@ class Fusion:
     def _compare(
         self, rung: int, fix: Measurement, state: ClockState, sigma_s: float, corrections_s: dict[str, float]
     ) -> None:
-        """Which line did a fix lie nearer to, in log likelihood?"""
+        """Which line did a fix lie nearer to, in log likelihood, each with the spread that it has shown?"""
         miss_s = (fix.theta_ns - state.theta_at_ns(fix.raw_ns)) / NS_PER_S
-        expected = sigma_s * sigma_s + fix.variance
         for name, correction_s in corrections_s.items():
-            self.gate.watch(rung, name, _cost(miss_s - correction_s, expected) - _cost(miss_s, expected), fix.raw_ns)
+            if not self.gate.may_speak(name, rung):
+                continue
+            floor_s2, own_s2 = self.gate.shown_s2(name, rung, sigma_s * sigma_s)
+            against = _cost(miss_s - correction_s, own_s2 + fix.variance) - _cost(miss_s, floor_s2 + fix.variance)
+            if abs(miss_s - correction_s) <= abs(miss_s):
+                # Worse than it used to be, and still no worse than the floor: no reason to shut it.
+                against = min(against, 0.0)
+            self.gate.watch(rung, name, against, fix.raw_ns)
 
     def _score_due(self, state: ClockState) -> None:
         scored = False
@@ -312,6 +331,6 @@ class Fusion:
 
 
 def _cost(error_s: float, variance_s2: float) -> float:
-    """Negative log likelihood of an error, linear beyond three standard deviations, up to a constant."""
-    z = abs(error_s) / math.sqrt(max(variance_s2, 1e-30))
-    return 0.5 * z * z if z < 3.0 else 3.0 * z - 4.5
+    """Negative log likelihood of an error, Student's t with 4 degrees of freedom, up to a constant: bursts happen."""
+    variance_s2 = max(variance_s2, 1e-30)
+    return 2.5 * math.log1p(error_s * error_s / variance_s2 / 4.0) + 0.5 * math.log(variance_s2)

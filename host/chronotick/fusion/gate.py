@@ -8,10 +8,11 @@ few independent scores and, because it is looked at after every score, by the lo
 It closes below a quarter of that gain, or when t falls below 0. Weights are loss ratios to the eighth power, the
 floor's being 1; of the gain 1 - 1/t is believed.
 
-Losses come in late: a horizon and a lag after the forecast. Two quicker judges can only close: bad answers in a row,
-and a cumulative sum (Page 1954) of how much worse than the floor's line the candidate's explained the latest fixes,
-from the fix before and from each rung's distance. Whoever is closed so stays closed until the forecasts of that moment
-have themselves been scored.
+Losses come in late: a horizon and a lag after the forecast. Quicker judges can only close: bad answers in a row, late,
+absurd or suddenly turned ones among them (`revision.py`), and a cumulative sum (Page 1954) of how much worse than the
+floor's line the candidate's explained the latest fixes, each with the spread that it has shown, from the fix before
+and from each rung's distance. Whoever is closed so stays closed until the forecasts of that moment have themselves been
+scored, and of what it had earned only a share is kept.
 """
 
 import math
@@ -32,6 +33,8 @@ from chronotick.units import s_to_ns
 FLOOR: Final = "floor"
 # Candidates remembered; beyond it the one heard of longest ago is forgotten.
 _MAX_CANDIDATES: Final = 64
+# A candidate's squared error is never taken to be a smaller share of the floor's than this.
+_LEAST_OWN: Final = 0.02
 # Squared errors below this are the rounding of a nanosecond, s^2.
 _LEAST_SQUARE: Final = 1e-19
 
@@ -151,7 +154,7 @@ class Gate:
         Only where it may speak: a rung at which it never earned a say tells nothing new. When the sum is too much the
         candidate is shut at all rungs: it is no longer what earned its say. A rule's curve is shut at this one.
         """
-        if not (self.is_open(name, rung) or (name in self._trusted and not self._distrusted(name, rung))):
+        if not self.may_speak(name, rung):
             return
         sums = self._watch.setdefault(name, [0.0] * len(self.horizons))
         added = min(max(nats, -self._rules.watch_clip), self._rules.watch_clip)
@@ -214,6 +217,24 @@ class Gate:
             for evidence in rungs:
                 evidence.rebase(shift_ns)
 
+    def may_speak(self, name: str, rung: int) -> bool:
+        """Whether a candidate would have weight at a rung: by its record, or by a rule that nothing has refuted."""
+        return self.is_open(name, rung) or (name in self._trusted and not self._distrusted(name, rung))
+
+    def heard(self, name: str) -> tuple[int, ...]:
+        """Rungs at which a candidate may speak."""
+        return tuple(rung for rung in range(len(self.horizons)) if self.may_speak(name, rung))
+
+    def shown_s2(self, name: str, rung: int, sigma2_s2: float) -> tuple[float, float]:
+        """Squared errors to be expected of the floor and of a candidate at a rung, by what both have shown, s^2.
+
+        The floor's sigma can be several times too wide, and a candidate that earned its say is better still: one that
+        breaks shows against its own record long before it shows against the floor's spread.
+        """
+        floor_s2 = min(sigma2_s2, self._square[rung]) if self._count[rung] else sigma2_s2
+        gain = self._evidence[name][rung].gain if name in self._evidence else 0.0
+        return floor_s2, floor_s2 * min(max(1.0 - gain, _LEAST_OWN), 1.0)
+
     def is_open(self, name: str, rung: int) -> bool:
         """Whether a candidate is open at a rung."""
         return name in self._evidence and self._evidence[name][rung].open
@@ -256,6 +277,7 @@ class Gate:
         self._watch.pop(name, None)
         for horizon_s, evidence in zip(self.horizons, self._of(name), strict=True):
             evidence.open = False
+            evidence.doubt(self._rules.kept_share, now_raw_ns)
             evidence.shut_until_raw_ns = now_raw_ns + s_to_ns(horizon_s + self._tuning.target_lag_s)
 
     def _shut_rung(self, name: str, rung: int, now_raw_ns: int) -> None:

@@ -28,6 +28,7 @@ class GateRules(msgspec.Struct, frozen=True):
         strikes: bad answers in a row that close a candidate.
         absurd_sigma: a curve that leaves the floor by more than this many of its sigma, at any rung, is no answer: the
             floor's sigma was seen to be 2 to 5 times too wide where a model had something to say, never too narrow.
+        kept_share: what remains of the evidence of a candidate that was shut: it must prove itself anew.
         watch_limit: summed evidence of single fixes against an open candidate that closes it at once, in nats.
         watch_slack: taken off that sum at each fix, in nats: a candidate as good as the floor is not shut by chance.
         watch_clip: most that one fix can add to it, in nats: two fixes are always needed.
@@ -49,6 +50,7 @@ class GateRules(msgspec.Struct, frozen=True):
     reach_share: float = 0.75
     strikes: int = 3
     absurd_sigma: float = 10.0
+    kept_share: float = 0.05
     watch_limit: float = 3.0
     watch_slack: float = 0.25
     watch_clip: float = 2.5

@@ -1,0 +1,245 @@
+"""What poisoned models can do: fuzzed steps of fusing and publishing, and how soon each poison is silenced.
+
+    python tests/bench/poison.py [--steps 1000000] [--seeds 2] [--json FILE]
+
+First, every step fuses a random state of the floor with candidates that have been given random weight (the gate is not
+asked: it may have been fooled) and that say NaN, infinity, 1e9, a constant, noise, or a plausible drift, and publishes
+the answer under a random hard interval. Counted is what lies outside: the published output at the anchor and later, and
+the fused answer beyond the clip.
+
+Second, a model that knows a cycle earns its say on a simulated clock, and then turns: printed are the model's answers
+until it has no weight at any horizon, and the ratio of the fused to the floor's mean absolute error from the turn on,
+served and further ahead. What lies within the noise of the fixes can not be told in three; then the harm counts.
+"""
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from tests.fusion.conftest import make_oscillator, oracle, run_clock  # noqa: E402
+from tests.fusion.test_simulated_clocks import TURNS_S, turned  # noqa: E402
+
+from chronotick.clock.state import ClockState  # noqa: E402
+from chronotick.clock.tuning import Tuning  # noqa: E402
+from chronotick.config.schema import FusionConfig  # noqa: E402
+from chronotick.fusion.candidate import Candidate  # noqa: E402
+from chronotick.fusion.fuse import fuse  # noqa: E402
+from chronotick.fusion.gate import FLOOR, Gate  # noqa: E402
+from chronotick.fusion.interval import IntervalModel  # noqa: E402
+from chronotick.fusion.types import Status  # noqa: E402
+from chronotick.publish.slew import next_publication  # noqa: E402
+from chronotick.publish.types import HardBound, Publication  # noqa: E402
+
+S = 10**9
+THETA_NS = 1_700_000_000 * S
+LADDER = (15.0, 60.0, 600.0, 3600.0, 21_600.0)
+CLIP = FusionConfig().clip_sigma
+POISONS = ("nan", "silent", "1e9", "900 sigma", "constant", "reversed", "negated", "creeping")
+# Every wrong number that a curve may come to.
+WORST = (math.nan, math.inf, -math.inf, 1e9, -1e9, 1e308, -1e308, 5e-324, 0.0)
+
+
+class Poison(msgspec.Struct):
+    """A candidate that says `level_s + slope * age`, and NaN and the like as it is told."""
+
+    name: str
+    level_s: float = 0.0
+    slope: float = 0.0
+    trusted: bool = False
+    model: str = "poison"
+    role: str = ""
+    epoch: int = 1
+    origin_raw_ns: int = 0
+    end_raw_ns: int = 2**62
+    span_s: float = 1e9
+
+    def correction_s(self, state: ClockState, raw_ns: int) -> float:
+        return self.level_s + self.slope * state.ahead_s(raw_ns)
+
+
+class FooledGate(Gate):
+    """Gives everybody the weights that it was told last."""
+
+    given: dict[str, float]
+
+    def weights(self, h_s: float, candidates: Sequence[Candidate], origin_raw_ns: int) -> dict[str, float]:
+        return self.given
+
+
+class Found(msgspec.Struct):
+    """Counts over the fuzzed steps."""
+
+    steps: int = 0
+    outside: int = 0
+    beyond_clip: int = 0
+    refused: int = 0
+
+
+def fuzz(steps: int, seed: int = 0, progress: bool = False) -> Found:
+    """Fuse and publish `steps` times; see the head of the file."""
+    rng = np.random.default_rng(seed)
+    gate, intervals = FooledGate(LADDER, Tuning(), FusionConfig()), IntervalModel(LADDER)
+    poisons = [Poison(name=f"p{i}") for i in range(3)]
+    found, previous, raw_ns = Found(), None, 10**12
+    for step in range(steps):
+        if step % 1000 == 0:
+            # Random numbers a thousand at a time; every so often the publication starts anew.
+            u, z, pick = rng.random((1000, 8)), rng.standard_normal((1000, 8)), rng.integers(0, 14, (1000, 3))
+            previous = None
+            if progress and step % 50_000 == 0 and sys.stderr.isatty():
+                print(f"\r{step:9d} of {steps}", end="", file=sys.stderr, flush=True)
+        a, b, kinds = u[step % 1000].tolist(), z[step % 1000].tolist(), pick[step % 1000].tolist()
+        raw_ns += 1 + int(a[0] * 10.0 ** (11 * a[1]))
+        state = ClockState(
+            raw_ns=raw_ns - int(a[2] * 10.0 ** (12 * a[3])),
+            theta_ns=THETA_NS + int(1e5 * b[0]),
+            rate=1e-5 * b[1],
+            variance=(10.0 ** (-16 + 10 * a[4]), 0.0, 10.0 ** (-20 + 10 * a[5]), 1e-22),
+            widen=1.0 + a[6],
+            fixes=100,
+            noise_s=1e-6,
+            wander=1e-9,
+            restarts=0,
+            epoch=1,
+        )
+        sigma_s = state.sigma_s(raw_ns)
+        for one, kind in zip(poisons, kinds, strict=True):
+            one.level_s = WORST[kind] if kind < len(WORST) else 2.0 * sigma_s * b[2]
+            one.slope = 0.0 if kind < len(WORST) else sigma_s * b[3] / 600.0
+        gate.given = _weights(a[7], poisons)
+        previous = _publish(found, state, poisons, gate, intervals, raw_ns, previous, b, a)
+    return found
+
+
+def _weights(share: float, poisons: Sequence[Poison]) -> dict[str, float]:
+    return {FLOOR: 1.0 - share} | {one.name: share / len(poisons) for one in poisons}
+
+
+def _publish(
+    found: Found,
+    state: ClockState,
+    poisons: Sequence[Poison],
+    gate: Gate,
+    intervals: IntervalModel,
+    raw_ns: int,
+    previous: Publication | None,
+    b: Sequence[float],
+    a: Sequence[float],
+) -> Publication | None:
+    found.steps += 1
+    fused = fuse(state, poisons, gate, intervals, raw_ns, raw_ns + S, CLIP)
+    if not abs(fused.theta_ns - fused.floor_theta_ns) <= CLIP * fused.floor_sigma_s * S + 2:
+        found.beyond_clip += 1
+    half_ns = 1 + int(10.0 ** (3 + 5 * a[5]))
+    middle_ns = state.theta_at_ns(raw_ns) + int(0.5 * half_ns * b[4])
+    bound = HardBound(raw_ns, middle_ns - half_ns, middle_ns + half_ns, 5e-5)
+    try:
+        published = next_publication(
+            previous,
+            fused,
+            bound,
+            raw_ns=raw_ns,
+            status=Status.SYNCHRONISED,
+            fix_raw_ns=state.raw_ns,
+            void_raw_ns=raw_ns + 10**14,
+            stale_raw_ns=raw_ns + 10**13,
+            slew_ppm=500.0,
+            step=previous is None,
+            host_instance=1,
+            sequence=1,
+        )
+    except ValueError:
+        # A rate that is no clock's: no time is published then, and the readers' last line goes on.
+        found.refused += 1
+        return None
+    for age_ns in (0, int(a[6] * 10**10)):
+        age_s = age_ns / S
+        slewed_s = min(age_ns, published.slew_until_raw_ns - raw_ns) / S
+        out_ns = published.theta_ns + (published.rate * age_s + published.slew_rate * slewed_s) * S
+        grown_ns = published.bound_growth * age_s * S + 1
+        if not published.earliest_theta_ns - grown_ns <= out_ns <= published.latest_theta_ns + grown_ns:
+            found.outside += 1
+    stepped = previous is None
+    if stepped and not bound.earliest_theta_ns <= published.theta_ns <= bound.latest_theta_ns:
+        found.outside += 1
+    return published
+
+
+class Turn(msgspec.Struct):
+    """What one poison did after its turn.
+
+    Attributes:
+        answers: of the model until nothing of it has weight for the first time; -1: never.
+        ratios: by horizon in s of the lab's time, fused over floor from the turn on.
+    """
+
+    poison: str
+    seed: int
+    weight_before: float
+    answers: float
+    weight_after: float
+    ratios: dict[str, float]
+
+
+def turn(how: str, seed: int, length_s: float = 66.0) -> Turn:
+    """A model that knows the cycle, and turns. It answers once a second."""
+    run = run_clock(
+        make_oscillator("sine", seed), turned(how, oracle), seed=seed, length_s=length_s, measure_after_s=TURNS_S - 5.0
+    )
+    after = [one for one in run.samples if one.t_s > TURNS_S]
+    loudest: dict[float, float] = {}
+    for one in after:
+        loudest[one.t_s] = max(loudest.get(one.t_s, 0.0), one.weight)
+    silent = [t for t, weight in loudest.items() if weight == 0.0]
+    ratios = {}
+    for h_s in sorted({one.h_s for one in after}):
+        chosen = [one for one in after if one.h_s == h_s]
+        ratios[f"{h_s:g}"] = sum(abs(one.fused_error_s) for one in chosen) / sum(
+            abs(one.floor_error_s) for one in chosen
+        )
+    before = max(one.weight for one in run.samples if one.t_s <= TURNS_S)
+    answers = math.ceil(min(silent) - TURNS_S) if silent else -1
+    return Turn(how, seed, before, answers, float(np.mean(list(loudest.values()))), ratios)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=1_000_000)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    began = time.perf_counter()
+    found = fuzz(args.steps, progress=True)
+    took_s = time.perf_counter() - began
+    print(
+        f"{found.steps} fuzzed steps in {took_s:.0f} s: outside the hard interval {found.outside}, "
+        f"beyond the clip {found.beyond_clip}, refused as no clock's rate {found.refused}"
+    )
+    print(
+        f"\n{'poison':10} {'seed':>4} {'before':>6} {'answers':>7} {'after':>6}  fused / floor from the turn on, by horizon in s"
+    )
+    turns = []
+    for how in POISONS:
+        for seed in range(3, 3 + args.seeds):
+            one = turn(how, seed)
+            turns.append(one)
+            ratios = "  ".join(f"{h} {ratio:.3f}" for h, ratio in one.ratios.items())
+            line = f"{one.poison:10} {one.seed:4} {one.weight_before:6.2f} {one.answers:7} {one.weight_after:6.2f}"
+            print(f"{line}  {ratios}", flush=True)
+    if args.json:
+        args.json.write_text(json.dumps({"fuzz": msgspec.to_builtins(found), "turns": msgspec.to_builtins(turns)}))
+
+
+if __name__ == "__main__":
+    main()
