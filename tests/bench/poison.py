@@ -226,9 +226,8 @@ def main() -> None:
         f"{found.steps} fuzzed steps in {took_s:.0f} s: outside the hard interval {found.outside}, "
         f"beyond the clip {found.beyond_clip}, refused as no clock's rate {found.refused}"
     )
-    print(
-        f"\n{'poison':10} {'seed':>4} {'before':>6} {'answers':>7} {'after':>6}  fused / floor from the turn on, by horizon in s"
-    )
+    head = f"{'poison':10} {'seed':>4} {'before':>6} {'answers':>7} {'after':>6}"
+    print(f"\n{head}  fused / floor from the turn on, by horizon in s")
     turns = []
     for how in POISONS:
         for seed in range(3, 3 + args.seeds):
