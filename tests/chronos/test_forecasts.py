@@ -123,9 +123,11 @@ def test_genuine_checkpoint_forecasts(worker: Worker, genuine: str) -> None:
     assert np.abs(median - future).mean() < 0.5 * np.abs(values[:, 511:512] - future).mean()
 
 
-def test_overhead(worker: Worker, bolt: str) -> None:
+@pytest.mark.parametrize("kind", ["bolt", "chronos2"])
+def test_overhead(worker: Worker, kind: str, request: pytest.FixtureRequest) -> None:
     """The plugin adds less than a millisecond of CPU to the library's own call; the bench has the exact figure."""
-    took = worker("overhead", key="bolt", folder=bolt, points=64, horizon=16, rounds=15)
+    folder = request.getfixturevalue(kind)
+    took = worker("overhead", key=kind, folder=folder, points=64, horizon=16, rounds=15)
     assert took["plugin_cpu_ms"] < 1.5 * took["library_cpu_ms"] + 1.0
 
 

@@ -5,6 +5,7 @@ For tests and benches, not for the host. Questions: {"do": NAME, ...arguments}. 
 """
 
 import json
+import os
 import sys
 import time
 import traceback
@@ -33,7 +34,9 @@ class Models:
         started = time.monotonic()
         forecaster = self._kind()
         said: list[float] = []
-        capabilities = forecaster.load(Params(values=params, seed=seed), lambda fraction, _: said.append(fraction))
+        # The library's own call in this process gets as many threads as the plugin's.
+        given = Params(values=params, seed=seed, threads=int(os.environ.get("OMP_NUM_THREADS", "1")))
+        capabilities = forecaster.load(given, lambda fraction, _: said.append(fraction))
         self._loaded[key] = forecaster
         return {**msgspec.to_builtins(capabilities), "progress": said, "seconds": time.monotonic() - started}
 

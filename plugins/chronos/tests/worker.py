@@ -144,16 +144,17 @@ def overhead(key: str, folder: str, points: int, horizon: int, rounds: int) -> d
     """Median milliseconds of the plugin's call and of the library's own, asked in turn."""
     import torch
 
-    from chronos import BaseChronosPipeline
+    from chronos import BaseChronosPipeline, ChronosBoltPipeline
 
     pipeline = BaseChronosPipeline.from_pretrained(folder, device_map="cpu")
     levels = [float(level) for level in pipeline.quantiles]
     values = np.random.default_rng(1).standard_normal((1, points)).cumsum(1)
     batch = Batch(values=values, horizon=horizon, levels=tuple(levels))
     context = torch.tensor(values, dtype=torch.float32)
+    inputs = context if isinstance(pipeline, ChronosBoltPipeline) else list(context)
     return beside(
         lambda: MODELS[key].forecast(batch),
-        lambda: pipeline.predict_quantiles(context, prediction_length=horizon, quantile_levels=levels),
+        lambda: pipeline.predict_quantiles(inputs, prediction_length=horizon, quantile_levels=levels),
         rounds,
     )
 
