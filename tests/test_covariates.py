@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from chronotick.config.schema import Config, NtpConfig
+from chronotick.config.schema import CandidatesConfig, Config, NtpConfig
 from chronotick.forecast.request import Request
 from chronotick.lab.oscillator import Oscillator
 from chronotick.lab.presets import server_load
@@ -15,6 +15,8 @@ from chronotick.window.covariates import Sensed
 from tests.test_pipeline import EPOCH_NS, ROLE, SERVERS, START_RAW_NS, S, Simulation
 
 AHEAD_S = 600.0
+# They cost most of the time here, and have no part in what is tested.
+NO_LOCAL = CandidatesConfig(harmonic=False, ageing=False, steered=False)
 
 
 class Heated(Simulation):
@@ -23,7 +25,7 @@ class Heated(Simulation):
     def __init__(self, answer: Callable[[Request], np.ndarray], *, use: bool, seed: int = 1) -> None:
         super().__init__(answer, seed)
         role = msgspec.structs.replace(ROLE, use_covariates=use)
-        self.pipeline = Pipeline(Config(ntp=NtpConfig(servers=SERVERS), roles=(role,)))
+        self.pipeline = Pipeline(Config(ntp=NtpConfig(servers=SERVERS), roles=(role,), candidates=NO_LOCAL))
         config = server_load().oscillator
         strong = msgspec.structs.replace(config.thermal, ppm_per_c=0.2)  # type: ignore[type-var]
         self.oscillator = Oscillator(msgspec.structs.replace(config, thermal=strong), seed)

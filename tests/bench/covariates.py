@@ -3,7 +3,7 @@
 Two scenarios of the lab, whose crystals follow their temperature late: `thermal_cycle` (a room's cycle and weather) and
 `server_load` (a processor that works for irregular times). Fixes go through the host's own pipeline, sensors are read
 every 16 s, the model runs in its own process and is asked over the wire; errors are against the true clock. Bare is the
-model's own curve, gated what ChronoTick publishes.
+model's own curve, gated what ChronoTick publishes; the local candidates are off, so that what is gained is the model's.
 
     python tests/bench/covariates.py [--seeds 2] [--hours 16] [--plugin chronos] [--weights FOLDER] [--json]
 """
@@ -19,7 +19,7 @@ import numpy as np
 
 from chronotick.backtest.models import PluginModels
 from chronotick.backtest.trace import fixes_of
-from chronotick.config.schema import Config, PluginConfig, RoleConfig
+from chronotick.config.schema import CandidatesConfig, Config, PluginConfig, RoleConfig
 from chronotick.forecast.types import Refusal
 from chronotick.lab.oscillator import Oscillator
 from chronotick.lab.presets import preset
@@ -32,6 +32,7 @@ SCENARIOS = ("thermal_cycle", "server_load")
 HORIZONS_S = (600.0, 3600.0)
 POLL_S, SENSE_S, WARM_S = 32.0, 16.0, 4 * 3600.0
 QUEUE_S = 1e-4
+NO_LOCAL = CandidatesConfig(harmonic=False, ageing=False, steered=False)
 
 
 def roles(plugin: str, *, use: bool) -> tuple[RoleConfig, ...]:
@@ -79,8 +80,9 @@ def drive(oscillator: Oscillator, fixes: list[Fix], config: Config, models: Plug
 def errors(scenario: str, seed: int, hours: float, plugin: str, models: PluginModels, *, use: bool) -> dict[str, Any]:
     """Mean absolute errors, us, by method and horizon."""
     oscillator, fixes = clock(scenario, seed, hours)
+    config = Config(roles=roles(plugin, use=use), candidates=NO_LOCAL)
     found: dict[str, list[list[float]]] = {}
-    for number, pipeline in enumerate(drive(oscillator, fixes, Config(roles=roles(plugin, use=use)), models)):
+    for number, pipeline in enumerate(drive(oscillator, fixes, config, models)):
         raw_ns = fixes[number].raw_ns
         if not WARM_S * NS_PER_S < raw_ns < (hours * 3600 - HORIZONS_S[-1]) * NS_PER_S or number % 4:
             continue
