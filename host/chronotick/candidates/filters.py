@@ -9,11 +9,12 @@ second (a cycle's amplitude and phase wander). The measurement noise is one numb
 fix; the robust update and the likelihood are the floor's (`clock/bank.py`: Huber at 2.5 sigma, Student's t with 4
 degrees of freedom), so that what the two foretold can be compared.
 
-The covariance is kept whole and made symmetric after each update: with a noise of 1e-7 s and thousands of fixes the
+The covariance is kept whole and made symmetric every few updates: with a noise of 1e-7 s and thousands of fixes the
 rounding of the plain form grows until it is no covariance any more. A filter that is no longer finite is dropped.
 """
 
 import math
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,9 @@ from chronotick.candidates.motion import Motion, Vector
 from chronotick.clock.bank import DEGREES, HUBER_SIGMA, LOG_T
 
 # No variance falls below this, s^2 or 1.
-_LEAST: float = 1e-30
+_LEAST: Final = 1e-30
+# Rounding makes the covariance a little asymmetric at each step; it takes hundreds of them to matter.
+_SYMMETRISE_EVERY: Final = 8
 
 
 class Filters:
@@ -39,6 +42,7 @@ class Filters:
     def __init__(self, motion: Motion, wander: Vector, walk: Vector, extra_sigma: Vector, white_fm: float) -> None:
         self.motion: Motion = motion
         self.wander: Vector = wander
+        self._updates = 0
         self._q2 = wander * wander
         self._walk2 = walk * walk
         self._white_fm2 = white_fm**2
@@ -112,9 +116,11 @@ class Filters:
             row = self._p[0].copy()
             k = row / s
             self._x += k * e
-            self._p -= k[:, None] * row[None]
-            self._p += self._p.swapaxes(0, 1).copy()
-            self._p *= 0.5
+            self._p -= row[:, None] * k[None]
+            self._updates += 1
+            if self._updates % _SYMMETRISE_EVERY == 0:
+                self._p += self._p.swapaxes(0, 1).copy()
+                self._p *= 0.5
             for i in range(len(self._x)):
                 np.maximum(self._p[i, i], _LEAST, out=self._p[i, i])
         return likelihood

@@ -38,6 +38,8 @@ class HorizonVote:
         self._last_origin_ns: int | None = None
         self._last_target_ns: int | None = None
         self._generation = 0
+        # The vote changes only when an error becomes known.
+        self._voted: Mapping[str, Vector] | None = None
 
     def interrupt(self) -> None:
         """Theta has stepped: what was promised is void."""
@@ -48,7 +50,7 @@ class HorizonVote:
         if race.generation != self._generation:
             self._generation = race.generation
             self._promises.clear()
-            self._square, self._count = None, 0.0
+            self._square, self._count, self._voted = None, 0.0, None
         while self._promises and self._promises[0].target_raw_ns <= state.raw_ns:
             self._collect(self._promises.popleft(), state)
         spacing_ns = s_to_ns(self.horizon_s / self._rules.origins)
@@ -63,11 +65,14 @@ class HorizonVote:
         """The vote over all sets of filters, summing to 1; None while too few errors are known."""
         if self._square is None or self._count < self._rules.least_scores or race.generation != self._generation:
             return None
+        if self._voted is not None:
+            return self._voted
         log = -self._rules.power * np.log(np.maximum(self._square / self._count, 1e-30))
         weight = np.exp(log - np.nanmax(log))
         weight /= weight.sum()
         ends = np.cumsum([len(one) for one in race.sets.values()])[:-1]
-        return dict(zip(race.sets, np.split(weight, ends), strict=True))
+        self._voted = dict(zip(race.sets, np.split(weight, ends), strict=True))
+        return self._voted
 
     def _collect(self, promise: _Promise, state: ClockState) -> None:
         """The floor's line, which has just met a fix, says what is true: its error is small beside the forecasts'."""
@@ -79,3 +84,4 @@ class HorizonVote:
         self._last_target_ns = promise.target_raw_ns
         self._square = error2 if self._square is None else self._square * fade + error2
         self._count = self._count * fade + 1.0
+        self._voted = None
