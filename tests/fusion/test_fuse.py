@@ -161,3 +161,14 @@ def test_the_fused_calibration_counts_at_the_fix_only_for_who_has_left_the_floor
     assert at["chronos"][0] == 0.0
     assert at["chronos"][1] == pytest.approx(0.5 * at["chronos"][2])
     assert at["own"][0] == at["own"][1] == at["own"][2] > 0.9
+
+
+def test_a_rule_s_curve_is_heard_further_out_than_the_clip(state: Callable, own_line: Callable) -> None:
+    """The rule says that the floor's model is wrong, sigma and all; ten sigma bound it too."""
+    now = state()
+    gate = Gate(LADDER, Tuning(), FusionConfig())
+    sigma_s = now.sigma_s(now.raw_ns)
+    for said, heard in ((5.0, 5.0), (50.0, 10.0)):
+        rule = own_line(said * sigma_s, trusted=True)
+        gate.admit(rule)
+        assert mix(now, [rule], gate, now.raw_ns, CLIP).correction_s == pytest.approx(heard * sigma_s)

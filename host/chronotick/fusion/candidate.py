@@ -9,6 +9,10 @@ from chronotick.clock.state import ClockState
 from chronotick.forecast.types import Forecast
 from chronotick.units import NS_PER_S
 
+# A rule says that the floor's model of the clock is wrong, and so is its sigma: it is heard as far out as an answer may
+# go (`GateRules.absurd_sigma`).
+TRUSTED_CLIP_SIGMA: Final = 10.0
+
 
 class Candidate(Protocol):
     """Anything that can say how theta leaves the floor's line: a model's forecast, a fitted cycle, a rule.
@@ -148,3 +152,13 @@ def clipped_s(correction_s: float, sigma_s: float, clip_sigma: float) -> float:
         return 0.0
     limit = clip_sigma * sigma_s
     return min(max(correction_s, -limit), limit)
+
+
+def heard_s(candidate: Candidate, state: ClockState, raw_ns: int, sigma_s: float, clip_sigma: float) -> float:
+    """A candidate's correction as it is heard and judged: clipped, a rule's further out.
+
+    Args:
+        sigma_s: the floor's at `raw_ns`.
+    """
+    clip_sigma = max(clip_sigma, TRUSTED_CLIP_SIGMA) if candidate.trusted else clip_sigma
+    return clipped_s(candidate.correction_s(state, raw_ns), sigma_s, clip_sigma)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from chronotick.clock.state import ClockState
-from chronotick.fusion.candidate import Candidate, clipped_s
+from chronotick.fusion.candidate import Candidate, heard_s
 from chronotick.fusion.gate import FLOOR, Gate
 from chronotick.fusion.interval import IntervalModel
 from chronotick.fusion.types import FusedForecast
@@ -51,7 +51,7 @@ def mix(state: ClockState, candidates: Sequence[Candidate], gate: Gate, raw_ns: 
     gone = min(h_s / gate.horizons[0], 1.0)
     for one in heard:
         weight = weights[one.name]
-        correction_s += weight * clipped_s(one.correction_s(state, at_ns), sigma_s, clip_sigma)
+        correction_s += weight * heard_s(one, state, at_ns, sigma_s, clip_sigma)
         apart = gone >= 1.0 or one.correction_s(state, state.raw_ns) != 0.0
         departed += weight * (1.0 if apart else gone)
     share = sum(weights[one.name] for one in heard)

@@ -13,7 +13,7 @@ from chronotick.clock.tuning import Tuning
 from chronotick.config.schema import FusionConfig, RoleConfig
 from chronotick.forecast.cache import ForecastCache
 from chronotick.forecast.types import Forecast, Refusal
-from chronotick.fusion.candidate import Candidate, ForecastCurve, Levelled, Standing, clipped_s
+from chronotick.fusion.candidate import Candidate, ForecastCurve, Levelled, Standing, heard_s
 from chronotick.fusion.fuse import fuse, mix
 from chronotick.fusion.gate import Explanation, Gate
 from chronotick.fusion.holdover import HoldOver
@@ -227,8 +227,7 @@ class Fusion:
             return
         sigma_s = state.sigma_s(fix.raw_ns)
         said = {
-            one.name: clipped_s(one.correction_s(state, fix.raw_ns), sigma_s, self._config.clip_sigma)
-            for one in self._live(state)
+            one.name: heard_s(one, state, fix.raw_ns, sigma_s, self._config.clip_sigma) for one in self._live(state)
         }
         lower, upper, _ = place(self.horizons, state.ahead_s(fix.raw_ns))
         for rung in {lower, upper}:
@@ -311,7 +310,7 @@ class Fusion:
                 target_raw_ns=target_ns,
                 sigma_s=sigma_s,
                 corrections_s={
-                    one.name: clipped_s(one.correction_s(state, target_ns), sigma_s, clip)
+                    one.name: heard_s(one, state, target_ns, sigma_s, clip)
                     for one in live
                     if self.gate.stands(one, rung, state.raw_ns)
                 },
