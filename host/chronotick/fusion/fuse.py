@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from chronotick.clock.small_sample import tails
 from chronotick.clock.state import ClockState
 from chronotick.fusion.candidate import Candidate, heard_s
 from chronotick.fusion.gate import FLOOR, Gate
@@ -105,8 +106,10 @@ def fuse(
 
 def widths_s(state: ClockState, intervals: IntervalModel, raw_ns: int, share: float) -> tuple[float, ...]:
     """Half widths of the intervals at `LEVELS` at `raw_ns`, s, where candidates have `share` of the
-    weight, as far as the answer has left the floor's (`Mix.departed`)."""
-    return intervals.half_widths_s(state.sigma_s(raw_ns), max(state.ahead_s(raw_ns), 0.0), share)
+    weight, as far as the answer has left the floor's (`Mix.departed`). While there are few fixes the outer levels are
+    wider than the calibration says: it has no scores yet, and Student's tails are longer than the normal ones."""
+    half_widths_s = intervals.half_widths_s(state.sigma_s(raw_ns), max(state.ahead_s(raw_ns), 0.0), share)
+    return tuple(one * tail for one, tail in zip(half_widths_s, tails(state.fixes), strict=True))
 
 
 def _by_model(weights: dict[str, float], candidates: Sequence[Candidate]) -> tuple[tuple[str, float], ...]:

@@ -1,0 +1,33 @@
+"""A host that has just been started, in simulated starts: the quick form of tests/bench/cold_start.py."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCH = Path(__file__).resolve().parent / "bench" / "cold_start.py"
+
+
+@pytest.fixture(scope="module")
+def bench() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("cold_start", BENCH)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("kind", ["even", "uneven", "any"])
+def test_the_first_interval_comes_soon_and_holds_the_truth(bench: ModuleType, kind: str) -> None:
+    """Within five seconds of the first reply, and valid then and in the half minute after."""
+    said = bench.simulate(kind, 40, 30.0, 11, lambda _: None)
+    assert said["without_time"] == 0
+    assert said["within_5_s"] == 1.0
+    assert said["first"]["hard"] == said["all"]["hard"] == 1.0
+    assert said["all"]["99.9%"] >= 0.99
+    assert said["all"]["95.0%"] >= 0.93
+    # The starts are hard: what a plain client claims fails more often.
+    assert said["all"]["root distance"] < said["all"]["99.9%"]
+    assert said["all"]["sigma"] < 0.9
