@@ -29,6 +29,7 @@ def test_theta_is_the_integral_of_the_rate(bench: ModuleType) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_third_day_is_as_good_as_the_first_and_memory_stays(bench: ModuleType) -> None:
     """Three days: the error does not grow, truth stays inside the hard interval, and less than a megabyte is added."""
     said = bench.simulate(3, 1, lambda _: None, min_poll_s=1024.0, trace=True)
