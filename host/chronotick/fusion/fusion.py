@@ -256,8 +256,10 @@ class Fusion:
 
     def _score_due(self, state: ClockState) -> None:
         scored = False
+        lag_ns = s_to_ns(self._tuning.target_lag_s)
         for rung, waiting in enumerate(self._waiting):
-            while waiting:
+            # Most have not come due, and the state alone says so.
+            while waiting and state.raw_ns >= waiting[0].target_raw_ns + lag_ns:
                 known_ns = ready_raw_ns(self._history, waiting[0].target_raw_ns, self._tuning)
                 if known_ns is None:
                     break
