@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from chronotick.candidates.curve import withdrawn
 from chronotick.candidates.local import Local
 from chronotick.clock.floor import Verdict
 from chronotick.clock.tuning import Tuning
 from chronotick.config.schema import CandidatesConfig, FusionConfig
 from chronotick.fusion import Fusion
+from chronotick.store.codec import decode, encode
 
 S = 10**9
 
@@ -65,3 +67,12 @@ def test_who_falls_silent_is_withdrawn_from_the_answers(clock: Callable) -> None
         weights.append(dict(fusion.estimate(update.state.raw_ns + 3600 * S, update.state.raw_ns + 3601 * S).weights))
     assert weights[15] == {"floor": 0.0, "steered": 1.0}
     assert weights[20] == weights[5] == {"floor": 1.0}
+
+
+def test_whoever_falls_silent_is_withdrawn_and_can_still_be_stored(clock: Callable) -> None:
+    """A curve in the place of one that no longer holds says nothing, and is decision state like any other."""
+    state = clock(lambda t: 0 * t, hours=0.5).updates[-1].state
+    gone = withdrawn("harmonic", state)
+    assert gone.end_raw_ns == state.raw_ns + 1
+    again = decode(encode(gone))
+    assert again.correction_s(state, state.raw_ns + S) == gone.correction_s(state, state.raw_ns + S) == 0.0

@@ -89,3 +89,17 @@ def test_the_widest_interval_holds_what_the_library_has_seen() -> None:
     assert with_it[:-1] == without[:-1]
     assert with_it[-1] == pytest.approx(1.04e-3)
     assert without[-1] < 1e-7
+
+
+def test_a_clock_that_begins_anew_moves_its_spans() -> None:
+    """After a reboot the same errors at the same distances fill the same spans: nothing counts twice or not at all."""
+    moved, straight = library(), library()
+    shift_ns = -5_000 * S
+    fill(moved, 1, 1e-5, 4)
+    fill(straight, 1, 1e-5, 4)
+    moved.rebase(shift_ns)
+    for at_s in (2000.0, 2399.0, 2400.0, 3000.0):
+        straight.take(1, round(at_s * S), 2e-5)
+        moved.take(1, round(at_s * S) + shift_ns, 2e-5)
+    assert moved.worst_s == straight.worst_s
+    assert moved.least_s(3600.0) == straight.least_s(3600.0)

@@ -46,6 +46,10 @@ class HoldOver:
         self.began_ns: list[int] = [0] * len(horizons)
         self._known: list[tuple[float, float]] = []
 
+    def rebase(self, shift_ns: int) -> None:
+        """The raw clock has begun anew: what was at r is at r + `shift_ns` now."""
+        self.began_ns = [began_ns + shift_ns if began_ns else 0 for began_ns in self.began_ns]
+
     def take(self, rung: int, origin_raw_ns: int, error_s: float) -> None:
         """One error of what was said at an origin about a rung's horizon."""
         horizon_s = self._horizons[rung]

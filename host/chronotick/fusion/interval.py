@@ -203,6 +203,8 @@ class IntervalModel:
         """The raw clock has begun anew: what was at r is at r + `shift_ns` now."""
         for track in (*self._floor, *self._fused):
             track.rebase(shift_ns)
+        if self._library is not None:
+            self._library.rebase(shift_ns)
 
     def multiplier(self, h_s: float, share: float) -> float:
         """Half width of the 95 % interval in sigma of the floor, as `multipliers`."""
