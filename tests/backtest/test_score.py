@@ -36,8 +36,8 @@ def test_nothing_is_learned_from_what_is_not_there_yet(trace_csv: Path) -> None:
     column, other = whole.columns["60s"], first.columns["60s"]
     shared = sorted(set(column.origin_s) & set(other.origin_s))
     assert len(shared) > 50
-    a = [column.error_s["chronotick"][column.origin_s.index(at)] - whole.trace.constant_s for at in shared]
-    b = [other.error_s["chronotick"][other.origin_s.index(at)] - first.trace.constant_s for at in shared]
+    a = [column.error_s["chronotick"][column.origin_s.index(at)] + whole.constants_s["chronotick"] for at in shared]
+    b = [other.error_s["chronotick"][other.origin_s.index(at)] + first.constants_s["chronotick"] for at in shared]
     assert a == pytest.approx(b, abs=3e-9)
 
 

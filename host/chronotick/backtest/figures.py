@@ -13,7 +13,11 @@ US: Final = 1e6
 def summary(scores: Scores) -> dict[str, dict[str, dict[str, object]]]:
     """`{horizon: {method: figures}}`; methods without a single forecast at a horizon are left out."""
     return {
-        horizon: {name: found for name in column.error_s if (found := figures(column, name, scores.trace.constant_s))}
+        horizon: {
+            name: found
+            for name in column.error_s
+            if (found := figures(column, name, scores.constants_s.get(name, 0.0)))
+        }
         for horizon, column in scores.columns.items()
     }
 
@@ -21,7 +25,7 @@ def summary(scores: Scores) -> dict[str, dict[str, dict[str, object]]]:
 def figures(column: Column, name: str, constant_s: float = 0.0) -> dict[str, object]:
     """Figures of one method at one horizon, in us; empty where it said nothing.
 
-    `mae_us`, `rmse_us`, `p95_us`, `max_us` of the error without the trace's constant; `absolute_mae_us` with it;
+    `mae_us`, `rmse_us`, `p95_us`, `max_us` of the error without the method's constant; `absolute_mae_us` with it;
     `own_constant_removed_mae_us` without the method's own median error, which no reader can take off. For methods that
     say how far they may be off also `coverage` (share of instants inside), `width_us` (median full width),
     `interval_score_us` (Gneiting and Raftery 2007, eq. 43, mean) by level in percent, and `pinball_us`: mean pinball
@@ -39,7 +43,7 @@ def figures(column: Column, name: str, constant_s: float = 0.0) -> dict[str, obj
         "rmse_us": float(np.sqrt(np.mean(e * e)) * US),
         "p95_us": float(np.quantile(size, 0.95) * US),
         "max_us": float(size.max() * US),
-        "absolute_mae_us": float(np.abs(e - constant_s).mean() * US),
+        "absolute_mae_us": float(np.abs(e + constant_s).mean() * US),
         "own_constant_removed_mae_us": float(np.abs(e - np.median(e)).mean() * US),
     }
     if name in column.half_width_s:

@@ -70,8 +70,8 @@ def _section(result: dict[str, Any], scores: Scores) -> str:
     notes = [f"{result['fixes']} fixes, one each {result['poll_s']:.3g} s."]
     if result["independent_truth"]:
         notes.append(
-            f"Truth was measured apart. A constant of {result['constant_us']:.1f} us between measurements and truth is "
-            "taken off everybody's errors; the absolute figures keep it."
+            f"Truth was measured apart; the measurements are {result['constant_us']:.1f} us off it. Each method's own "
+            "constant, learned before the scored part, is taken off its errors; the absolute figures keep it."
         )
     else:
         notes.append("The measurements themselves are the truth.")

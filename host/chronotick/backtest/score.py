@@ -2,8 +2,12 @@
 
 An origin is an instant at which a fix was taken. A forecast for horizon H made there is compared with the truth H
 later; where the truth is dense there is also `serve`: every known instant between a fix and the next, as a reader of
-the clock would have asked. The trace's constant (see `Trace.constant_s`) is taken off everybody's errors alike, because
-no method can know it; the absolute figures stand beside.
+the clock would have asked.
+
+Where truth was measured apart, each method's own constant is taken off its errors: the median of its errors at the
+fixes, over the second half of the part that is not scored. It is what an asymmetric path leaves, which no method can
+know, and it differs between methods: who follows the fastest exchanges has another one than who follows all. The
+absolute figures stand beside.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,10 +54,15 @@ class Column(msgspec.Struct):
 
 
 class Scores(msgspec.Struct, frozen=True):
-    """All columns of one trace, by horizon: `serve`, and seconds."""
+    """All columns of one trace, by horizon: `serve`, and seconds.
+
+    Attributes:
+        constants_s: by method, what was taken off its errors.
+    """
 
     trace: Trace
     columns: dict[str, Column]
+    constants_s: dict[str, float]
 
 
 def score(
@@ -79,27 +88,36 @@ def score(
     truth_s = {name: trace.truth.at(_raw_s(trace) + h) for name, h in horizons.items()}
     length_s = ns_to_s(trace.fixes[-1].raw_ns - trace.fixes[0].raw_ns)
     spacing_s = length_s / _MOST_ORIGINS
+    settled, at_fixes_s = Column(), trace.truth.at(_raw_s(trace))
     last_s = -np.inf
     for i, (fix, pipeline) in enumerate(drive(trace, config, models)):
         for baseline in baselines.values():
             baseline.take(fix)
         at_s = ns_to_s(fix.raw_ns)
         if at_s < trace.score_from_s:
+            if trace.constant_s and at_s >= trace.score_from_s / 2 and np.isfinite(at_fixes_s[i]):
+                _add(settled, pipeline, baselines, at_s, float(at_fixes_s[i]), at_s)
             continue
         if dense and i + 1 < len(trace.fixes):
             for raw_s, theta_s in _between(trace, at_s, ns_to_s(trace.fixes[i + 1].raw_ns)):
-                _add(columns[SERVE], pipeline, baselines, raw_s, theta_s, at_s, trace.constant_s)
+                _add(columns[SERVE], pipeline, baselines, raw_s, theta_s, at_s)
         if at_s - last_s >= spacing_s:
             last_s = at_s
             for name, h in horizons.items():
                 if np.isfinite(truth_s[name][i]):
-                    _add(columns[name], pipeline, baselines, at_s + h, float(truth_s[name][i]), at_s, trace.constant_s)
+                    _add(columns[name], pipeline, baselines, at_s + h, float(truth_s[name][i]), at_s)
             if progress is not None:
                 progress((i + 1) / len(trace.fixes))
+    constants_s = {name: float(np.nanmedian(errors)) for name, errors in settled.error_s.items()}
+    for column in columns.values():
+        for name, errors in column.error_s.items():
+            # Who had nothing to say before has the constant of what was published.
+            constant_s = constants_s.setdefault(name, constants_s.get(OURS, 0.0))
+            column.error_s[name] = [error_s - constant_s for error_s in errors]
     for name, error_s in trace.others.items():
         if dense:
             _add_other(columns[SERVE], name, trace, error_s)
-    return Scores(trace, columns)
+    return Scores(trace, columns, constants_s)
 
 
 def name_of(horizon_s: float) -> str:
@@ -129,17 +147,19 @@ def _add(
     raw_s: float,
     theta_s: float,
     origin_s: float,
-    constant_s: float,
 ) -> None:
     """One instant at which truth is known: what everybody says of it."""
     raw_ns = s_to_ns(raw_s)
     fused = pipeline.estimate(raw_ns, raw_ns + NS_PER_S)
-    if fused is None:
+    if fused is None or pipeline.state is None:
         return
-    true_ns = s_to_ns(theta_s - constant_s)
-    said = {OURS: ns_to_s(fused.theta_ns - true_ns), FLOOR: ns_to_s(fused.floor_theta_ns - true_ns)}
-    said |= {name: ns_to_s(theta_ns - true_ns) for name, theta_ns in pipeline.fusion.alone(raw_ns).items()}
-    said |= {name: one.at_s(raw_ns, true_ns) for name, one in baselines.items()}
+    true_ns = s_to_ns(theta_s)
+    # Some clocks are better than a nanosecond: what rounding has left out of truth and line is put back.
+    rest_s = theta_s - ns_to_s(true_ns)
+    line_s = pipeline.state.offset_s(raw_ns, true_ns) - rest_s
+    apart = {OURS: fused.theta_ns, FLOOR: fused.floor_theta_ns} | pipeline.fusion.alone(raw_ns)
+    said = {name: line_s + ns_to_s(theta_ns - fused.floor_theta_ns) for name, theta_ns in apart.items()}
+    said |= {name: one.at_s(raw_ns, true_ns) - rest_s for name, one in baselines.items()}
     before = len(column.origin_s)
     for name in said.keys() - column.error_s.keys():
         column.error_s[name] = [np.nan] * before
@@ -153,7 +173,6 @@ def _add(
     for name, width in widths.items():
         column.half_width_s.setdefault(name, []).append(width)
     hard = pipeline.hard.at(raw_ns)
-    # The hard interval is about truth itself: no constant is taken off.
     low_ns, high_ns = hard if hard is not None else (0, 0)
     column.hard_s.append((ns_to_s(low_ns - s_to_ns(theta_s)), ns_to_s(high_ns - s_to_ns(theta_s))))
     column.weights.append(dict(fused.weights))

@@ -53,7 +53,8 @@ class Trace(msgspec.Struct, frozen=True, eq=False):
         truth: what theta really was; that of the measurements themselves where they are the reference.
         score_from_s: instants before this are not scored, s of the raw clock.
         constant_s: truth minus measurement, median over the time before `score_from_s`, s: what a symmetric path
-            would not have. 0 where the measurements are the truth, or where the path is known to be symmetric.
+            would not have. 0 where the measurements are the truth, or where the path is known to be symmetric: then
+            no constants are taken off.
         independent: whether the truth was measured apart from the fixes.
         others: errors of other clocks on the same packets, s, over `truth.raw_s`, by name (a recorded chronyd).
     """

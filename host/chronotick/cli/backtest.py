@@ -137,8 +137,8 @@ def text(result: dict[str, Any]) -> str:
     if result["constant_us"]:
         lines.append(
             wrap(
-                f"A constant of {result['constant_us']:.0f} us between the measurements and the truth, learned from "
-                "the part that is not scored, is taken off everybody's errors: no method can see it."
+                f"The measurements are {result['constant_us']:.0f} us off the truth, as a path that is slower one way "
+                "makes them. No method can see that: its own constant, from before the scored part, is taken off."
             )
         )
     if not result["independent_truth"]:

@@ -17,9 +17,8 @@ is sure of its own mean only to a standard error s: its claim counts as wider by
 averaged with weights 1 / d^2.
 
 *Shift.* A server's theta is moved by (g - m) T / (T + v): v = s^2 is the variance of its mean, T what the scatter of
-all means around g has beyond nine times their variances. Servers that do not differ, or not by more than the queues of
-a long path can feign, are left exactly as they are, and so is a server that is alone. No shift exceeds the server's own
-root distance: it stays inside its own claim.
+all means around g has beyond their own variances. Servers that do not differ are left exactly as they are, and so is a
+server that is alone. No shift exceeds the server's own root distance: it stays inside its own claim.
 """
 
 import math
@@ -42,8 +41,6 @@ ENOUGH: Final = 4
 QUEUED: Final = 2.0
 # Residuals beyond this many standard deviations count as this.
 MOST_SIGMA: Final = 3.0
-# Servers differ where their means scatter by more than this many times their variance: three standard errors.
-PROOF: Final = 9.0
 # How far the error of one residual outlasts it, as a factor on the variance of a mean.
 DEPENDENCE: Final = 2.0
 # A server that was not heard for this many fixes of others is forgotten.
@@ -129,7 +126,7 @@ class Alignment:
         if path.fixes < ENOUGH or len(known) < 2:
             return 0
         level_s = _level_s(known)
-        between_s2 = sum((one.mean_s - level_s) ** 2 - PROOF * one.variance_s2 for one in known) / len(known)
+        between_s2 = sum((one.mean_s - level_s) ** 2 - one.variance_s2 for one in known) / len(known)
         if between_s2 <= 0.0:
             return 0
         shift_s = (level_s - path.mean_s) * between_s2 / (between_s2 + path.variance_s2)

@@ -290,6 +290,7 @@ class Floor:
         x, rate = bank.mean()
         variance = bank.variance()
         theta_ns = self._reference_ns + s_to_ns(x)
+        rest_s = x - ns_to_s(theta_ns - self._reference_ns)
         if abs(x) > RECENTRE_S:
             bank.recentre(ns_to_s(theta_ns - self._reference_ns))
             self._reference_ns = theta_ns
@@ -304,6 +305,7 @@ class Floor:
             wander=bank.wander(),
             restarts=self._restarts,
             epoch=self._epoch,
+            rest_s=rest_s,
         )
 
 

@@ -24,6 +24,8 @@ class ClockState(msgspec.Struct, frozen=True):
         wander: process noise as learned, s/s/sqrt(s).
         restarts: number of re-starts after real steps since the host started.
         epoch: grows by one at each re-start or discontinuity: forecasts of another epoch are void.
+        rest_s: what rounding `theta_ns` to whole nanoseconds has left out, s; for those who compare clocks that are
+            better than a nanosecond.
     """
 
     raw_ns: int
@@ -36,6 +38,7 @@ class ClockState(msgspec.Struct, frozen=True):
     wander: float
     restarts: int
     epoch: int
+    rest_s: float = 0.0
 
     def ahead_s(self, raw_ns: int) -> float:
         """Seconds from the state to `raw_ns`; negative before it."""
@@ -44,6 +47,10 @@ class ClockState(msgspec.Struct, frozen=True):
     def theta_at_ns(self, raw_ns: int) -> int:
         """The line's theta at `raw_ns`, whole nanoseconds."""
         return self.theta_ns + s_to_ns(self.rate * self.ahead_s(raw_ns))
+
+    def offset_s(self, raw_ns: int, reference_ns: int) -> float:
+        """The line's theta at `raw_ns` minus `reference_ns`, s, not rounded."""
+        return (self.theta_ns - reference_ns) * 1e-9 + self.rest_s + self.rate * self.ahead_s(raw_ns)
 
     def sigma_s(self, raw_ns: int) -> float:
         """Standard deviation of theta at `raw_ns`, seconds, small-sample factor included."""
