@@ -49,7 +49,7 @@ def test_windows_are_scaled(simulate: ModuleType) -> None:
 
 def test_twins_share_the_past(simulate: ModuleType) -> None:
     """The two futures of a window have one past, and part after the origin."""
-    rate, twin, _ = simulate.true_rates(64, np.random.default_rng(2))
+    rate, twin, _ = simulate.true_rates(64, np.random.default_rng(2), simulate.MIXES["late"])
     assert np.array_equal(rate[:, : simulate.CONTEXT], twin[:, : simulate.CONTEXT])
     assert not np.array_equal(rate[:, simulate.CONTEXT :], twin[:, simulate.CONTEXT :])
 
