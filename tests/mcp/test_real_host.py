@@ -68,10 +68,14 @@ def test_a_day_with_a_host(make_host: Any, lan_lab: Ready) -> None:  # noqa: F81
 
 
 def status_is_told(peer: RawStdio, lab: Ready) -> None:
-    told = structured(peer.call("get_daemon_status", {}))
+    def told_now() -> dict[str, Any]:
+        return structured(peer.call("get_daemon_status", {}))
+
+    # What is counted is made anew once a second, and the first fixes may have come since.
+    until(lambda: told_now()["total_corrections"] > 2, "the first corrections are counted")
+    told = told_now()
     assert told["status"] == "ready"
     assert 0 <= told["warmup_progress"] <= 1
-    assert told["total_corrections"] > 2
     assert 0 < told["success_rate"] <= 1
     assert told["memory_usage_mb"] > 10
     assert told["cpu_affinity"]

@@ -78,7 +78,8 @@ def test_five_models_are_ready_together_and_come_back_when_all_are_killed(
             stop.set()
             reader.join()
     log = host.errors.read_text()
-    for step in ("READY to DEAD", "DEAD to BACKOFF", "BACKOFF to STARTING"):
+    # One that computes when it is killed may have been SUSPECT before.
+    for step in (" to DEAD: ", " DEAD to BACKOFF: ", " BACKOFF to STARTING: "):
         assert log.count(step) >= len(MODELS), log[-4000:]
     assert len(readings) > 20
     assert {reading.status for reading in readings} == {Status.SYNCHRONISED}
