@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
         "--models",
         default="chronos",
         metavar="NAME,...",
-        help="models to ask, `all`, or `none` for the Kalman floor alone (default chronos)",
+        help="models to ask, `all`, or `none` for the floor and the local candidates (default chronos)",
     )
     parser.add_argument(
         "--weights",

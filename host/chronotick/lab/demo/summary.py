@@ -108,7 +108,7 @@ def text(result: dict[str, Any]) -> str:
         if model["restarts"]:
             lines.append(f"                went {', '.join(model['states'][-8:])}")
     if not result["models"]:
-        lines.append("models          none: this was the Kalman floor alone")
+        lines.append("models          none: this was the floor and the local candidates")
     sizes = [model["pss_mb"] for model in result["models"].values() if model["pss_mb"] is not None]
     if len(sizes) > 1:
         shares = sum(model["cpu_percent"] or 0.0 for model in result["models"].values())

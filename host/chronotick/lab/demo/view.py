@@ -124,7 +124,7 @@ def _sources(sources: dict[str, Any]) -> RenderableType:
 
 def _models(plugins: list[dict[str, Any]], forecasts: dict[str, Any], paths: Mapping[str, list[str]]) -> RenderableType:
     if not plugins:
-        return Text("no models: the Kalman floor alone", style="dim")
+        return Text("no models: the floor and the local candidates", style="dim")
     table = Table(box=None, pad_edge=False)
     for column in ("model", "state", "p50", "memory", "skill", "weight now", "trusted at", "why"):
         table.add_column(column)
