@@ -1,22 +1,15 @@
 """A host that has just been started, in simulated starts: the quick form of tests/bench/cold_start.py."""
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-BENCH = Path(__file__).resolve().parent / "bench" / "cold_start.py"
+from tests.scripts import BENCH, module
 
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cold_start", BENCH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module(BENCH / "cold_start.py")
 
 
 @pytest.mark.parametrize("kind", ["even", "uneven", "any"])

@@ -1,22 +1,15 @@
 """Simulated days through the pipeline: the quick form of tests/bench/thirty_days.py."""
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-BENCH = Path(__file__).resolve().parent / "bench" / "thirty_days.py"
+from tests.scripts import BENCH, module
 
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("thirty_days", BENCH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module(BENCH / "thirty_days.py")
 
 
 def test_theta_is_the_integral_of_the_rate(bench: ModuleType) -> None:

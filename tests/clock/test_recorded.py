@@ -1,13 +1,12 @@
 """The floor on recorded packets of a network simulator, against what the prototype reached on them."""
 
-import importlib.util
 import os
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.scripts import BENCH, module
 
-BENCH = Path(__file__).parents[1] / "bench" / "floor_clknetsim.py"
 DATA = os.environ.get("CHRONOTICK_TEST_DATA")
 
 pytestmark = pytest.mark.skipif(DATA is None, reason="CHRONOTICK_TEST_DATA names no folder with recorded traces")
@@ -15,12 +14,7 @@ pytestmark = pytest.mark.skipif(DATA is None, reason="CHRONOTICK_TEST_DATA names
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("floor_clknetsim", BENCH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module(BENCH / "floor_clknetsim.py")
 
 
 @pytest.mark.parametrize("name", ["lan_p6", "inet_p6", "thermal_p6"])

@@ -1,24 +1,16 @@
 """The hard interval in simulated worlds with an honest majority: the quick form of tests/bench/hard_bound.py."""
 
 import functools
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-
-BENCH = Path(__file__).resolve().parents[1] / "bench" / "hard_bound.py"
+from tests.scripts import BENCH, module
 
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("hard_bound", BENCH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module(BENCH / "hard_bound.py")
 
 
 @functools.cache

@@ -1,24 +1,14 @@
 """The quick form of tests/bench/poison.py: fuzzed steps, and the three answers that a broken model has."""
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-BENCH = Path(__file__).parents[1] / "bench" / "poison.py"
+from tests.scripts import BENCH, module
 
 
 @pytest.fixture(scope="module")
 def poison() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("poison", BENCH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["poison"] = module
-    spec.loader.exec_module(module)
-    return module
+    return module(BENCH / "poison.py")
 
 
 def test_no_poison_moves_the_answer_outside_the_hard_interval(poison: ModuleType) -> None:

@@ -1,30 +1,23 @@
 """Three real hosts in network namespaces, each with a liar among its servers: their events are never misordered."""
 
-import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from chronotick.lab.truth import Truth
+from tests.scripts import BENCH, module
 
-BENCH = Path(__file__).resolve().parents[1] / "bench" / "ordering_netns.py"
 UNAVAILABLE = 69
 S = 1_000_000_000
 
 
 @pytest.fixture
 def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("ordering_netns", BENCH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module(BENCH / "ordering_netns.py")
 
 
 @pytest.mark.parametrize(("wrong_ns", "caught"), [(0, False), (4_000_000, True)])
@@ -56,7 +49,7 @@ def test_no_definite_verdict_across_hosts_is_wrong() -> None:
     """Of all pairs of events near each other on different hosts, none is declared in the wrong order, and most are
     declared; no message is said to have been received before it was sent."""
     done = subprocess.run(
-        [sys.executable, str(BENCH), "--seconds", "5", "--json"],
+        [sys.executable, str(BENCH / "ordering_netns.py"), "--seconds", "5", "--json"],
         capture_output=True,
         text=True,
         check=False,

@@ -1,6 +1,5 @@
 """ChronoTick beside a real chronyd: the bench's arithmetic, and its quick form on live servers."""
 
-import importlib.util
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -12,20 +11,14 @@ import pytest
 
 from chronotick.clock import timebase
 from chronotick.lab.lab import Ready
+from tests.scripts import BENCH, module
 
 from .conftest import PROGRAMS, Chronyd, behind_s
-
-BENCH = Path(__file__).resolve().parents[1] / "bench" / "versus_chrony.py"
 
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("versus_chrony", BENCH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module(BENCH / "versus_chrony.py")
 
 
 @pytest.mark.parametrize(
