@@ -21,6 +21,14 @@ def test_a_trace_is_read_in_order_with_its_constant(trace_csv: Path) -> None:
     assert trace.constant_s == pytest.approx(2e-3, abs=3e-5)
 
 
+def test_fixes_keep_what_is_less_than_a_nanosecond(tmp_path: Path) -> None:
+    """A record of a clock that is better than a nanosecond is not rounded to whole ones."""
+    place = tmp_path / "oven.csv"
+    place.write_text("t_s,offset_s\n" + "".join(f"{i},{i * 1.23e-10!r}\n" for i in range(50)))
+    trace = read_trace(place)
+    assert [fix.theta_ns * 1e-9 + fix.rest_s for fix in trace.fixes] == pytest.approx([i * 1.23e-10 for i in range(50)])
+
+
 def test_zipped_and_shuffled_is_the_same(trace_csv: Path) -> None:
     """The order of the lines and gzip make no difference."""
     head, *lines = trace_csv.read_text().splitlines()

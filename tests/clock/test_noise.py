@@ -35,11 +35,21 @@ def test_there_is_no_scale_before_three_residuals() -> None:
     assert scale.known
 
 
-def test_the_scale_never_falls_below_twenty_nanoseconds() -> None:
+def test_the_scale_falls_below_twenty_nanoseconds_only_with_half_the_window_and_never_below_a_tenth() -> None:
     scale = NoiseScale()
-    for i in range(10):
+    for i in range(33):
         scale.add(i * 10**9, 0)
-    assert scale.sigma_s(0.0) == 20e-9
+        assert scale.sigma_s(0.0) == 20e-9
+    scale.add(33 * 10**9, 0)
+    assert scale.sigma_s(0.0) == 1e-10
+
+
+def test_the_scale_resolves_parts_of_a_nanosecond_where_fixes_do() -> None:
+    rng = np.random.default_rng(6)
+    scale = NoiseScale()
+    for i in range(100):
+        scale.add(i * 10**9, 1000 * i, 0.3e-9 * float(rng.standard_normal()))
+    assert scale.sigma_s(0.0) == pytest.approx(0.3e-9, rel=0.3)
 
 
 def test_no_residual_spans_an_interruption() -> None:
@@ -57,7 +67,7 @@ def test_only_the_last_sixty_four_residuals_count() -> None:
         scale.add(i * 10**9, (i % 2) * 10**6)
     for i in range(200, 266):
         scale.add(i * 10**9, 0)
-    assert scale.sigma_s(0.0) == 20e-9
+    assert scale.sigma_s(0.0) == 1e-10
 
 
 def test_fixes_of_one_instant_are_no_residual() -> None:

@@ -1,5 +1,6 @@
 """Thinning: slow polls pass, quick ones are averaged."""
 
+import msgspec
 import pytest
 
 from chronotick.clock.measurement import Measurement
@@ -42,6 +43,15 @@ def test_the_mean_is_weighted_by_inverse_variance() -> None:
     assert merged.theta_ns == 300
     assert merged.excess_s == pytest.approx(0.3)
     assert merged.variance == pytest.approx(2 / 3)
+
+
+def test_the_mean_keeps_what_whole_nanoseconds_leave_out() -> None:
+    thinner = Thinner(2.0)
+    thinner.offer(at(0.0, 0))
+    thinner.offer(msgspec.structs.replace(at(1.0, 10**18 + 3), rest_s=0.1e-9))
+    merged = thinner.offer(msgspec.structs.replace(at(2.0, 10**18 + 4), rest_s=0.3e-9))
+    assert merged is not None
+    assert (merged.theta_ns - 10**18) + merged.rest_s * 1e9 == pytest.approx(3.7)
 
 
 def test_a_fix_that_is_not_to_be_thinned_passes_and_counts_as_passed() -> None:

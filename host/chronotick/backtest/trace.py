@@ -102,6 +102,7 @@ def fixes_of(
                 survivors=(servers[i],),
                 earliest_theta_ns=theta_ns - radius_ns,
                 latest_theta_ns=theta_ns + radius_ns,
+                rest_s=float(theta_s[i]) - theta_ns / NS_PER_S,
             )
         )
     return tuple(fixes)

@@ -1,4 +1,4 @@
-"""The bank: 108 Kalman filters that differ in what they believe about the clock and the network, and a vote.
+"""The bank: 132 Kalman filters that differ in what they believe about the clock and the network, and a vote.
 
 Model. Theta (UTC minus raw clock) and its rate are a two-state clock with white and random-walk frequency noise
 (Zucca and Tavella, "The clock model and its relationship with the Allan and related variances", IEEE UFFC 2005):
@@ -8,23 +8,30 @@ Model. Theta (UTC minus raw clock) and its rate are a two-state clock with white
     z  = x + v,           var v = R = (c sigma0)^2 + (k excess)^2 + (10 ns)^2.
 
 x is in seconds relative to a reference that the caller chooses (`Floor` keeps it in whole nanoseconds); f is s/s,
-positive when theta grows, that is when the raw clock is slow. s is the white frequency noise, s/sqrt(s); q the
-wander, s/s/sqrt(s). sigma0 is the measured scale of the noise of fixes (`NoiseScale`), excess what the round trip
-took above the server's best (`DelayFloor`).
+positive when theta grows, that is when the raw clock is slow. q is the wander, s/s/sqrt(s); s the white frequency
+noise, s/sqrt(s), 1e-9 but never more than 30 s times q: a clock that is quiet over hours is quiet over seconds too, and
+with s fixed an oven-controlled oscillator would be followed as if it jittered fifty times more than it does. sigma0 is
+the measured scale of the noise of fixes (`NoiseScale`), excess what the round trip took above the server's best
+(`DelayFloor`).
 
 Nobody knows q of the oscillator at hand, by which factor c the measured scale misleads, nor how much k of a queue
 shows up as error. No single choice serves a LAN and the Internet, a quiet room and a busy laptop: so every
-combination of 9 q, 4 c and 3 k runs as its own filter. Member i earns log-weight by how well it foretold each fix,
+combination of 11 q, 4 c and 3 k runs as its own filter. Member i earns log-weight by how well it foretold each fix,
 
     log w_i <- 0.995 log w_i + 0.005 log p_i + log t4(e_i; S_i),   e = z - x,  S = P00 + R,
 
 and the estimate is the weighted mixture. t4 is Student's density with 4 degrees of freedom and scale sqrt(S): under
 the normal density the few outliers would choose the winner. The forgetting lets the vote follow a changing clock or
-network over some hundreds of fixes. The prior p_i is mild, exp(-1/2) for each half decade of q: on a noisy path a few
-hundred fixes say little about q, and quiet oscillators are commoner than restless ones. Without it the error on the
-simulated Internet path with polls of 64 s is a fifth larger; where fixes are precise it changes nothing. The state
-itself is updated with Huber's weight: where |e| > 2.5 sqrt(S) the fix counts as if S were |e| sqrt(S) / 2.5, so that
-an outlier moves the estimate by a bounded amount. The first five fixes are taken at face value, because the prior has
+network over some hundreds of fixes. The prior p_i is mild, exp(-1/2) for each half decade of q above 1e-11: on a noisy
+path a few hundred fixes say little about q, and quiet oscillators are commoner than restless ones. Without it the error
+on the simulated Internet path with polls of 64 s is a fifth larger; where fixes are precise it changes nothing. Below
+1e-11 are ovens and atoms; they have exp(-5/2) for each half decade, so that only fixes that can tell vote for them.
+
+The state itself is updated with Huber's weight on the fix: where |e| > 2.5 sqrt(S) the fix counts as if R were
+|e| / (2.5 sqrt(S)) times what it is. So an outlier moves the estimate by less than 2.5 sqrt(S) P00 / R: little where
+the network explains it, almost fully where the clock must have moved, because the fix is far better than the line. To
+grow S instead, as is usual, is to doubt the fix for what the clock did: on a recorded oscillator whose rate moves in
+bursts the error a minute ahead is a tenth larger. The first five fixes are taken at face value, because the prior has
 nothing to compare them with.
 
 Assumptions. Fixes come in about the order of the raw clock (one that is late is compared with where the line was at
@@ -48,14 +55,15 @@ Vector = NDArray[np.float64]
 # Factors on the measured noise scale, and the shares of a queue that show up as error.
 NOISE_FACTORS: Final = (0.15, 0.4, 1.0, 2.0)
 DELAY_WEIGHTS: Final = (0.1, 0.3, 1.0)
-# Smallest variance of any measurement, s^2.
-LEAST_VARIANCE: Final = 1e-16
+# Smallest variance of any measurement, s^2: what whole nanoseconds leave of the mean of some.
+LEAST_VARIANCE: Final = 1e-20
 # Huber's threshold in sigma, and how many updates come before it applies (the fix that starts the bank included).
 HUBER_SIGMA: Final = 2.5
 UNGUARDED_UPDATES: Final = 5
 FORGETTING: Final = 0.995
-# Log weight that a filter has less before any fix than one of a tenth of its wander.
+# Log weight that a filter has less before any fix for each decade of its wander above the commonest, and below it.
 RESTLESS_PER_DECADE: Final = 1.0
+QUIET_PER_DECADE: Final = 5.0
 DEGREES: Final = 4.0
 LOG_T: Final = math.lgamma((DEGREES + 1.0) / 2.0) - math.lgamma(DEGREES / 2.0) - 0.5 * math.log(DEGREES * math.pi)
 
@@ -79,20 +87,19 @@ class Bank:
         `rate_sigma` None means `tuning.rate_prior`. `log_weight`, shape (members,), carries over what an earlier
         bank of the same tuning has learned.
         """
+        wander = np.array(tuning.quiet_wander + tuning.wander_grid)
         q, c, k = (
             grid.ravel()
-            for grid in np.meshgrid(
-                np.array(tuning.wander_grid), np.array(NOISE_FACTORS), np.array(DELAY_WEIGHTS), indexing="ij"
-            )
+            for grid in np.meshgrid(wander, np.array(NOISE_FACTORS), np.array(DELAY_WEIGHTS), indexing="ij")
         )
         self._q2: Vector = q * q
         # R is this, shape (members, 3), times (sigma0^2, excess^2, least variance).
         self._noise_terms: Vector = np.column_stack((c * c, k * k, np.ones_like(c)))
         # Members that differ in q only share their noise: one number per pair (c, k).
-        self._noise_pair = np.tile(np.arange(len(NOISE_FACTORS) * len(DELAY_WEIGHTS)), len(tuning.wander_grid))
+        self._noise_pair = np.tile(np.arange(len(NOISE_FACTORS) * len(DELAY_WEIGHTS)), len(wander))
         self._log_q: Vector = np.log(q)
         self._log_c: Vector = np.log(c)
-        self._white_fm2 = tuning.white_fm**2
+        self._white_fm2: Vector = np.minimum(tuning.white_fm, tuning.white_span_s * q) ** 2
         members = len(q)
         sigma = tuning.rate_prior if rate_sigma is None else rate_sigma
         self._x: Vector = np.full(members, z_s)
@@ -100,7 +107,8 @@ class Bank:
         self._p00: Vector = self.noise_variances(noise_s, excess_s)
         self._p01: Vector = np.zeros(members)
         self._p11: Vector = np.full(members, sigma**2)
-        self._prior: Vector = -RESTLESS_PER_DECADE * np.log10(q / q.min())
+        decades: Vector = np.log10(q / tuning.wander_grid[0])
+        self._prior: Vector = np.minimum(-RESTLESS_PER_DECADE * decades, QUIET_PER_DECADE * decades)
         self._log_weight: Vector = (self._prior if log_weight is None else log_weight).copy()
         self._weight: Vector = _normalised(self._log_weight)
         self._started_with = members
@@ -145,9 +153,8 @@ class Bank:
             self._log_weight += (1.0 - FORGETTING) * self._prior
             self._log_weight -= 0.5 * np.log(s) + (0.5 * (DEGREES + 1.0)) * np.log1p(u / DEGREES) - LOG_T
             if self._updates >= UNGUARDED_UPDATES:
-                grown = s * np.maximum(np.sqrt(u) / HUBER_SIGMA, 1.0)
-                r += grown - s
-                s = grown
+                r *= np.maximum(np.sqrt(u) / HUBER_SIGMA, 1.0)
+                s = self._p00 + r
             g = r / s
             k1 = self._p01 / s
             self._x += (self._p00 / s) * e
@@ -181,7 +188,7 @@ class Bank:
         wdx = w * dx
         return (
             float(w @ self._p00 + wdx @ dx),
-            float(2.0 * (w @ self._p01 + wdx @ df)) + self._white_fm2,
+            float(2.0 * (w @ self._p01 + wdx @ df) + w @ self._white_fm2),
             float(w @ self._p11 + (w * df) @ df),
             float(w @ self._q2) / 3.0,
         )
@@ -221,7 +228,19 @@ class Bank:
             kept = np.isfinite(self._x + self._f + self._p00 + self._p01 + self._p11 + self._log_weight)
         if not kept.any():
             raise FloatingPointError("no filter of the bank is finite")
-        vectors = ("_q2", "_noise_terms", "_noise_pair", "_log_q", "_log_c", "_x", "_f", "_p00", "_p01", "_p11")
+        vectors = (
+            "_q2",
+            "_white_fm2",
+            "_noise_terms",
+            "_noise_pair",
+            "_log_q",
+            "_log_c",
+            "_x",
+            "_f",
+            "_p00",
+            "_p01",
+            "_p11",
+        )
         for name in (*vectors, "_prior", "_log_weight"):
             setattr(self, name, getattr(self, name)[kept])
 

@@ -105,6 +105,7 @@ class Floor:
             variance=bank.expected_noise_variance(noise_s, excess_s),
             server=fix.server,
             excess_s=excess_s,
+            rest_s=fix.rest_s,
         )
         young = self._fixes < YOUNG_FIXES
         passed = self._thinner.offer(measurement, thin=not young)
@@ -233,7 +234,7 @@ class Floor:
             bank, belief = self._bank, self._belief
             assert bank is not None
             assert belief is not None
-            self._noise.add(one.raw_ns, one.theta_ns)
+            self._noise.add(one.raw_ns, one.theta_ns, one.rest_s)
             noise_s = self._noise.sigma_s(guess_s)
             raw_ns = max(belief.raw_ns, one.raw_ns)
             try:
@@ -261,7 +262,8 @@ class Floor:
         """Take the bank, which stands at `at_raw_ns`, through one measurement; it never goes back in time."""
         ahead_s = ns_to_s(one.raw_ns - at_raw_ns)
         bank.predict(max(ahead_s, 0.0))
-        bank.update(ns_to_s(one.theta_ns - self._reference_ns), noise_s, one.excess_s, max(-ahead_s, 0.0))
+        z_s = ns_to_s(one.theta_ns - self._reference_ns) + one.rest_s
+        bank.update(z_s, noise_s, one.excess_s, max(-ahead_s, 0.0))
 
     def _reread(self, noise_s: float) -> Bank:
         """Run the first fixes again, now that the scale of their noise is known: they had been taken on a guess."""

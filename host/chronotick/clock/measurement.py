@@ -15,6 +15,8 @@ class Measurement(msgspec.Struct, frozen=True):
         excess_s: round-trip delay above the server's running minimum, s.
         likely_variance: the variance that the bank's favourite noise model alone gives it, s^2; 0 until the bank has
             taken it. What runs on one noise model needs this: a mean of models is none.
+        rest_s: what rounding `theta_ns` to whole nanoseconds has left out, s: a mean of several fixes knows less than
+            a nanosecond.
     """
 
     raw_ns: int
@@ -23,3 +25,4 @@ class Measurement(msgspec.Struct, frozen=True):
     server: str
     excess_s: float
     likely_variance: float = 0.0
+    rest_s: float = 0.0

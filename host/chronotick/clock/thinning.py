@@ -56,9 +56,11 @@ def _average(waiting: list[Measurement]) -> Measurement:
     shares = [w / total for w in weights]
     earlier_ns = sum(share * (newest.raw_ns - one.raw_ns) for share, one in zip(shares, waiting, strict=True))
     higher_ns = sum(share * (one.theta_ns - newest.theta_ns) for share, one in zip(shares, waiting, strict=True))
+    rest_s = sum(share * one.rest_s for share, one in zip(shares, waiting, strict=True))
     return Measurement(
         raw_ns=newest.raw_ns - round(earlier_ns),
         theta_ns=newest.theta_ns + round(higher_ns),
+        rest_s=rest_s + (higher_ns - round(higher_ns)) * 1e-9,
         variance=len(weights) / total,
         server=newest.server,
         excess_s=sum(share * one.excess_s for share, one in zip(shares, waiting, strict=True)),

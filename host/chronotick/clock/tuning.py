@@ -16,8 +16,10 @@ class Tuning(msgspec.Struct, frozen=True):
     """Constants of the estimator; the defaults are those of real oscillators.
 
     Attributes:
-        wander_grid: process noise of the bank's filters, s/s/sqrt(s), ascending.
-        white_fm: white frequency noise, s/sqrt(s).
+        wander_grid: process noise of filters, s/s/sqrt(s), ascending.
+        quiet_wander: below that, for the floor's bank only: what ovens and atomic clocks have.
+        white_fm: white frequency noise, s/sqrt(s), the most that is taken for granted.
+        white_span_s: a filter of the bank has no more white frequency noise than this times its wander, s.
         rate_prior: standard deviation of the rate before the first fix, s/s.
         rate_bound: the hard interval grows by this rate, s/s; no oscillator is believed to be worse.
         target_lag_s: a forecast's target is smoothed over fixes up to this long after it, s.
@@ -29,7 +31,9 @@ class Tuning(msgspec.Struct, frozen=True):
     """
 
     wander_grid: tuple[float, ...] = tuple(10.0 ** (e / 2) for e in range(-22, -13))
+    quiet_wander: tuple[float, ...] = tuple(10.0 ** (e / 2) for e in (-24, -23))
     white_fm: float = 1e-9
+    white_span_s: float = 30.0
     rate_prior: float = 1e-4
     rate_bound: float = 5e-5
     target_lag_s: float = 600.0
@@ -49,7 +53,9 @@ class Tuning(msgspec.Struct, frozen=True):
         """The same physics, `k` times faster (k >= 1)."""
         return Tuning(
             wander_grid=tuple(q * k**1.5 for q in self.wander_grid),
+            quiet_wander=tuple(q * k**1.5 for q in self.quiet_wander),
             white_fm=self.white_fm * k**0.5,
+            white_span_s=self.white_span_s / k,
             rate_prior=self.rate_prior * k,
             rate_bound=self.rate_bound * k,
             target_lag_s=self.target_lag_s / k,

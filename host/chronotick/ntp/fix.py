@@ -18,6 +18,8 @@ class Fix(msgspec.Struct, frozen=True):
         survivors: names of all servers that survived selection.
         earliest_theta_ns, latest_theta_ns: intersection of the majority's intervals at `raw_ns`: the hard bound
             for true theta as long as the majority is right.
+        rest_s: what whole nanoseconds have left out of theta, s: 0 from NTP, which can not tell, but records of better
+            clocks have it.
     """
 
     raw_ns: int
@@ -28,6 +30,7 @@ class Fix(msgspec.Struct, frozen=True):
     survivors: tuple[str, ...]
     earliest_theta_ns: int
     latest_theta_ns: int
+    rest_s: float = 0.0
 
     @property
     def hard_width_s(self) -> float:
