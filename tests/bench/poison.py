@@ -57,6 +57,7 @@ class Poison(msgspec.Struct):
     level_s: float = 0.0
     slope: float = 0.0
     trusted: bool = False
+    log_odds: float | None = None
     model: str = "poison"
     role: str = ""
     epoch: int = 1

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chronotick.candidates.curve import Curve
+from chronotick.candidates.race import Odds
 from chronotick.candidates.rules import HorizonRules, RaceRules
 from chronotick.candidates.shapes import AGEING, HARMONIC, HARMONIC_H, Shapes
 from chronotick.clock.floor import FloorUpdate, Verdict
@@ -170,3 +171,28 @@ def test_the_constants_follow_a_compression_of_time() -> None:
     assert fast.wanders[0] == pytest.approx(real.wanders[0] * 60**1.5)
     assert fast.walks == tuple(60 * one for one in real.walks)
     assert Tuning().compressed(6.0).compressed(10.0).compression == 60.0
+
+
+def test_the_fixes_give_a_cycle_its_odds(cycling, warming) -> None:  # type: ignore[no-untyped-def]
+    """A cycle that is there leads by far more than ten to one; of a warm-up the decay does, and no cycle."""
+    for clock, name, other in ((cycling, HARMONIC, AGEING), (warming, AGEING, HARMONIC)):
+        *_, (_, curves) = curves_of(clock.updates, Shapes(Tuning(), QUICK), every=50)
+        assert curves[name].log_odds > 1.5
+        assert other not in curves or curves[other].log_odds < 0.0
+        assert HARMONIC_H not in curves or curves[HARMONIC_H].log_odds == 0.0
+
+
+def test_odds_of_a_moment_are_no_odds() -> None:
+    """The mean of the logarithms counts: none before eight fixes; an hour of 1e5 after a day of 1/10 is not 10."""
+    odds = Odds(7200.0)
+    for i in range(8):
+        assert odds.mean == 0.0
+        odds.add(i * 64 * S, 1.0)
+    assert odds.mean == Odds.MOST
+    odds = Odds(7200.0)
+    for i in range(1350):
+        odds.add(i * 64 * S, 1 / 11)
+    assert odds.mean == pytest.approx(-1.0)
+    for i in range(1350, 1350 + 56):
+        odds.add(i * 64 * S, 1.0 - 1e-5)
+    assert odds.mean < 0.5

@@ -74,6 +74,7 @@ class OwnLine(msgspec.Struct, frozen=True):
     offset_s: float
     slope: float = 0.0
     trusted: bool = False
+    log_odds: float | None = None
     model: str = "own"
     role: str = "fit"
     epoch: int = 1

@@ -23,6 +23,7 @@ class Curve:
         reach_s: how far ahead it says anything, s.
         correction: theta minus the line of a state at an instant, s; see `correction_s`.
         trusted: a rule has decided that the floor's line is wrong here.
+        log_odds: mean decimal logarithm of the odds of its shape; see `fusion/candidate.py`.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Curve:
         reach_s: float,
         correction: Correction,
         trusted: bool = False,
+        log_odds: float = 0.0,
     ) -> None:
         self.name: str = name
         self.model: str = name
@@ -44,6 +46,7 @@ class Curve:
         self.end_raw_ns: int = origin_raw_ns + s_to_ns(reach_s)
         self.span_s: float = span_s
         self.trusted: bool = trusted
+        self.log_odds: float | None = log_odds
         self._correction = correction
         self._known: dict[tuple[int, int], float] = {}
 

@@ -17,6 +17,8 @@ from chronotick.units import ns_to_s, s_to_ns
 
 # The reference moves along when the offset from it exceeds this, s: float64 then resolves below a femtosecond.
 _RECENTRE_S: Final = 1.0
+# Shares of the vote below this are rounding.
+_LEAST_SHARE: Final = 1e-12
 
 
 class Race:
@@ -31,6 +33,7 @@ class Race:
         epoch: the floor's.
         since_raw_ns: where the history begins.
         generation: grows by one when filters were lost: what was remembered of each is void.
+        odds: how surely each kind of shape has led.
     """
 
     LINE: Final = "line"
@@ -48,6 +51,7 @@ class Race:
         self.since_raw_ns: int = state.raw_ns
         self.epoch: int = state.epoch
         self.generation: int = 0
+        self.odds: dict[str, Odds] = {kind: Odds(rules.odds_half_life_s) for kind in (self.CYCLE, self.DECAY)}
         self._updates = 0
         v0, _, v2, _ = state.variance
         for kind, one in self.sets.items():
@@ -85,6 +89,9 @@ class Race:
         if abs(z_s) > _RECENTRE_S:
             self.reference_ns += s_to_ns(z_s)
         self._updates += 1
+        share = {kind: float(votes.sum()) for kind, votes in self.shares(tuple(self.sets)).items()}
+        self.odds[self.CYCLE].add(self.raw_ns, share[self.CYCLE] + share[self.DAY])
+        self.odds[self.DECAY].add(self.raw_ns, share[self.DECAY])
 
     def step(self, first: Measurement, epoch: int) -> None:
         """Theta has stepped and `first` is the first measurement after it; the oscillator is the same."""
@@ -115,6 +122,39 @@ class Race:
         self.sets[kind].keep(~lost)
         self._prior[kind] = self._prior[kind][~lost]
         self.log_weight[kind] = self.log_weight[kind][~lost]
+
+
+class Odds:
+    """Mean decimal logarithm of a shape's odds against all others, halved every `half_life_s`.
+
+    The odds of a moment swing with a few fixes, upwards too: a shape that is not there has had 1e5 for an hour. One
+    that is there leads nearly all the time. Each logarithm is kept within +-3.
+    """
+
+    MOST: Final = 3.0
+    # Fixes before which the mean says nothing.
+    FEW: Final = 8
+
+    def __init__(self, half_life_s: float) -> None:
+        self._half_life_s = half_life_s
+        self._sum = self._count = 0.0
+        self._fixes = 0
+        self._last_ns: int | None = None
+
+    def add(self, raw_ns: int, share: float) -> None:
+        """Count a shape's share of the whole vote, 0..1, at one fix."""
+        since_s = 0.0 if self._last_ns is None else ns_to_s(max(raw_ns - self._last_ns, 0))
+        fade = 0.5 ** (since_s / self._half_life_s)
+        self._last_ns = raw_ns
+        log = math.log10(max(share, _LEAST_SHARE) / max(1.0 - share, _LEAST_SHARE))
+        self._sum = self._sum * fade + min(max(log, -self.MOST), self.MOST)
+        self._count = self._count * fade + 1.0
+        self._fixes += 1
+
+    @property
+    def mean(self) -> float:
+        """-3..3; 0 while there are few fixes."""
+        return self._sum / self._count if self._fixes >= self.FEW else 0.0
 
 
 def _prior(wander: Vector) -> Vector:

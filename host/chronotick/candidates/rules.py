@@ -15,6 +15,7 @@ class RaceRules(msgspec.Struct, frozen=True):
         amplitude, decay_amplitude: what is thought of them before any fix, s/s.
         walks: random walk of an amplitude, s/s per square root of a period.
         forgetting: of the vote, per fix.
+        odds_half_life_s: over which the odds of a shape are averaged.
         unguarded: fixes taken at face value at first.
         young_fixes: the race starts from the floor's line after so many fixes.
         quiet_s, beyond_doubt: before so much history a shape speaks only with so much of the whole vote.
@@ -33,6 +34,7 @@ class RaceRules(msgspec.Struct, frozen=True):
     decay_amplitude: float = 1e-6
     walks: tuple[float, ...] = (3e-9, 3e-8, 1e-7, 1e-6)
     forgetting: float = 0.9995
+    odds_half_life_s: float = 7200.0
     unguarded: int = 5
     young_fixes: int = 8
     quiet_s: float = 3600.0
@@ -57,6 +59,7 @@ class RaceRules(msgspec.Struct, frozen=True):
             wanders=stronger(self.wanders),
             day_wanders=stronger(self.day_wanders),
             decay_wanders=stronger(self.decay_wanders),
+            odds_half_life_s=self.odds_half_life_s / k,
             quiet_s=self.quiet_s / k,
             reach_s=self.reach_s / k,
             amplitude=self.amplitude * k,

@@ -91,7 +91,8 @@ class Shapes:
     def _of_likelihood(self, name: str, race: Race, kinds: tuple[str, ...]) -> Curve:
         shares = race.shares((Race.LINE, *kinds))
         del shares[Race.LINE]
-        return self._curve(name, race, _ByLikelihood(Vote(race, shares), race))
+        odds = race.odds[Race.DECAY if Race.DECAY in kinds else Race.CYCLE].mean
+        return self._curve(name, race, _ByLikelihood(Vote(race, shares), race), odds)
 
     def _of_errors(self, race: Race) -> Curve | None:
         knots = [
@@ -104,7 +105,7 @@ class Shapes:
             return None
         return self._curve(HARMONIC_H, race, _ByErrors(knots, race))
 
-    def _curve(self, name: str, race: Race, correction: Correction) -> Curve:
+    def _curve(self, name: str, race: Race, correction: Correction, log_odds: float = 0.0) -> Curve:
         return Curve(
             name,
             origin_raw_ns=race.raw_ns,
@@ -112,6 +113,7 @@ class Shapes:
             span_s=race.span_s,
             reach_s=self._rules.reach_s,
             correction=correction,
+            log_odds=log_odds,
         )
 
 

@@ -19,7 +19,9 @@ class Candidate(Protocol):
 
     `name` is its own in the gate ("chronos/one_hour"), `model` the name that is published. `span_s` is the history
     that it was made from, `end_raw_ns` the end of what it says. `trusted`: a rule has decided that the floor's line is
-    wrong here, so the curve takes the floor's share of the weight where it stands (see `Gate.weights`).
+    wrong here, so the curve takes the floor's share of the weight where it stands (see `Gate.weights`). `log_odds`: of
+    whoever is fitted to each fix, the mean decimal logarithm of the odds that the fixes gave its shape over all others
+    (0 where nobody counts them); None of whoever only forecasts.
     """
 
     @property
@@ -46,6 +48,9 @@ class Candidate(Protocol):
     @property
     def trusted(self) -> bool: ...
 
+    @property
+    def log_odds(self) -> float | None: ...
+
     def correction_s(self, state: ClockState, raw_ns: int) -> float:
         """Candidate's theta minus the floor's line at `raw_ns` >= `state.raw_ns`, s; continuous in `raw_ns`.
 
@@ -68,6 +73,7 @@ class ForecastCurve:
         self.end_raw_ns: int = forecast.end_raw_ns
         self.span_s: float = forecast.span_s
         self.trusted: bool = False
+        self.log_odds: float | None = None
         self._step_s = forecast.step_ns / NS_PER_S
         self._rate: list[float] = forecast.rate.tolist()
         steps = (forecast.rate[1:] + forecast.rate[:-1]) * (0.5 * self._step_s)
@@ -119,6 +125,7 @@ class Levelled:
         self.end_raw_ns: int = curve.end_raw_ns
         self.span_s: float = curve.span_s
         self.trusted: bool = curve.trusted
+        self.log_odds: float | None = curve.log_odds
 
     def correction_s(self, state: ClockState, raw_ns: int) -> float:
         """See `Candidate`."""

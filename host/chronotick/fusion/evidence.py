@@ -31,7 +31,7 @@ class Evidence:
         overlap_s: targets nearer than this share fixes, s.
 
     Attributes:
-        open: whether the candidate has a say.
+        open: whether the candidate has a say; `on_credit`: only because the fixes speak for its shape.
         shut_until_raw_ns: it can not open before this.
         since_raw_ns: origins before this do not count any more; None for all.
     """
@@ -53,6 +53,7 @@ class Evidence:
         "_w",
         "_ww",
         "_zero",
+        "on_credit",
         "open",
         "shut_until_raw_ns",
         "since_raw_ns",
@@ -67,6 +68,7 @@ class Evidence:
         self._first_ns: int | None = None
         self._last_ns = 0
         self.open: bool = False
+        self.on_credit: bool = False
         self.shut_until_raw_ns: int | None = None
         self.since_raw_ns: int | None = None
 

@@ -8,11 +8,18 @@ few independent scores and, because it is looked at after every score, by the lo
 It closes below a quarter of that gain, or when t falls below 0. Weights are loss ratios to the eighth power, the
 floor's being 1; of the gain 1 - 1/t is believed.
 
+A rung is not alone. Whoever has proved better a rung below needs only a gain here, and no t against it: who is right
+ten minutes ahead is seldom wrong twenty ahead. And a shape that is fitted to each fix has a witness of its own, the
+likelihood of all of them (`Candidate.log_odds`). Where it leads by ten to one or more, in the mean over hours, the
+burden of proof turns: it is credited, heard before its forecasts are scored, and afterwards while they save something
+and the rung below does not speak against it.
+
 Losses come in late: a horizon and a lag after the forecast. Quicker judges can only close: bad answers in a row, late,
 absurd or suddenly turned ones among them (`revision.py`), and a cumulative sum (Page 1954) of how much worse than the
 floor's line the candidate's explained the latest fixes, each with the spread that it has shown, from the fix before
 and from each rung's distance. Whoever is closed so stays closed until the forecasts of that moment have themselves been
-scored, and of what it had earned only a share is kept.
+scored, and of what it had earned only a share is kept. The sum is for forecasts and rules: who is fitted to each fix
+is put right by each.
 """
 
 import math
@@ -79,6 +86,8 @@ class Gate:
         self._evidence: dict[str, list[Evidence]] = {}
         self._strikes: dict[str, int] = {}
         self._trusted: set[str] = set()
+        self._fitted: set[str] = set()
+        self._credited: set[str] = set()
         self._watch: dict[str, list[float]] = {}
         self._square: list[float] = [0.0] * len(self.horizons)
         self._count: list[int] = [0] * len(self.horizons)
@@ -92,6 +101,8 @@ class Gate:
         if candidate.end_raw_ns - origin_raw_ns < s_to_ns(self._rules.reach_share * horizon_s):
             return False
         long_s = self._tuning.long_context_s
+        if candidate.name in self._credited and candidate.span_s >= self._rules.credit_spans * horizon_s:
+            return True
         return horizon_s <= self._rules.hold_over_share * long_s or candidate.span_s >= long_s
 
     def absurd(self, candidate: Candidate, state: ClockState) -> bool:
@@ -146,15 +157,16 @@ class Gate:
             unit_s = math.sqrt(scale)
             target, correction = floor_error_s / unit_s, (floor_error_s - error_s) / unit_s
             evidence.add(origin_raw_ns, weight, loss, floor_loss, target, correction)
-            self._decide(evidence, rung, now_raw_ns)
+            self._decide(name, rung, now_raw_ns)
 
     def watch(self, rung: int, name: str, nats: float, now_raw_ns: int) -> None:
         """One fix spoke against a candidate by `nats` (for it: negative): the floor's log likelihood minus its own.
 
         Only where it may speak: a rung at which it never earned a say tells nothing new. When the sum is too much the
-        candidate is shut at all rungs: it is no longer what earned its say. A rule's curve is shut at this one.
+        candidate is shut at all rungs: it is no longer what earned its say. A rule's curve is shut at this one. Nothing
+        is held against who is fitted to the fixes: this one has put it right already.
         """
-        if not self.may_speak(name, rung):
+        if name in self._fitted or not self.may_speak(name, rung):
             return
         sums = self._watch.setdefault(name, [0.0] * len(self.horizons))
         added = min(max(nats, -self._rules.watch_clip), self._rules.watch_clip)
@@ -175,9 +187,15 @@ class Gate:
             self._shut(name, now_raw_ns)
 
     def admit(self, candidate: Candidate) -> None:
-        """A good answer has come: it ends a row of bad ones, and says whether a rule stands behind it."""
-        self._strikes.pop(candidate.name, None)
-        (self._trusted.add if candidate.trusted else self._trusted.discard)(candidate.name)
+        """A good answer has come: it ends a row of bad ones, and says what stands behind it."""
+        name, log_odds = candidate.name, candidate.log_odds
+        self._strikes.pop(name, None)
+        for those, true in (
+            (self._trusted, candidate.trusted),
+            (self._fitted, log_odds is not None and not candidate.trusted),
+            (self._credited, log_odds is not None and log_odds >= self._rules.credit_log_odds),
+        ):
+            (those.add if true else those.discard)(name)
 
     def weights(self, h_s: float, candidates: Sequence[Candidate], origin_raw_ns: int) -> dict[str, float]:
         """Weights `h_s` seconds ahead of the origin, floor included, summing to 1; who has none is left out.
@@ -236,8 +254,8 @@ class Gate:
         return floor_s2, floor_s2 * min(max(1.0 - gain, _LEAST_OWN), 1.0)
 
     def is_open(self, name: str, rung: int) -> bool:
-        """Whether a candidate is open at a rung."""
-        return name in self._evidence and self._evidence[name][rung].open
+        """Whether a candidate is open at a rung: by its record, or on credit while it has none."""
+        return (name in self._evidence and self._evidence[name][rung].open) or self._unscored(name, rung)
 
     def _of(self, name: str) -> list[Evidence]:
         if name not in self._evidence:
@@ -245,7 +263,8 @@ class Gate:
                 oldest = next(iter(self._evidence))
                 for table in (self._evidence, self._strikes, self._watch):
                     table.pop(oldest, None)
-                self._trusted.discard(oldest)
+                for those in (self._trusted, self._fitted, self._credited):
+                    those.discard(oldest)
             self._evidence[name] = self._blank()
         return self._evidence[name]
 
@@ -255,23 +274,58 @@ class Gate:
     def _half_life_s(self, horizon_s: float) -> float:
         return max(self._tuning.half_life_s, self._rules.half_lives * horizon_s)
 
-    def _decide(self, evidence: Evidence, rung: int, now_raw_ns: int) -> None:
-        horizon_s = self.horizons[rung]
-        gain, t = evidence.gain, evidence.t(horizon_s)
+    def _decide(self, name: str, rung: int, now_raw_ns: int) -> None:
+        rungs, rules, horizon_s = self._evidence[name], self._rules, self.horizons[rung]
+        evidence = rungs[rung]
+        gain, t, spans = evidence.gain, evidence.t(horizon_s), evidence.spans(horizon_s)
+        proved = t > self.needed_t(rung, spans)
+        credited = name in self._credited and not self._refuted(rungs, rung - 1)
         if evidence.open:
-            evidence.open = gain >= self._rules.close_share * self._config.open_gain and t > 0.0
+            evidence.on_credit = evidence.on_credit and not proved
+            evidence.open = (
+                gain >= rules.close_share * self._config.open_gain and t > 0.0 and (credited or not evidence.on_credit)
+            )
             return
         if evidence.shut_until_raw_ns is not None:
             if now_raw_ns < evidence.shut_until_raw_ns:
                 return
             evidence.shut_until_raw_ns = None
-        spans = evidence.spans(horizon_s)
-        evidence.open = (
-            evidence.scores > self._rules.min_scores
-            and spans > self._rules.min_spans
-            and gain > self._config.open_gain
-            and t > self.needed_t(rung, spans)
-        )
+        if gain <= self._config.open_gain:
+            return
+        enough = evidence.scores > rules.min_scores
+        by_record = enough and spans > rules.min_spans and proved
+        follows = enough and spans > rules.follow_spans and t > rules.follow_t and self._proved_at(rungs, rung - 1)
+        evidence.on_credit = not by_record and not follows
+        evidence.open = by_record or follows or (credited and evidence.scores > rules.few_scores and t > 0.0)
+
+    def _proved_at(self, rungs: Sequence[Evidence], rung: int) -> bool:
+        """Whether a candidate is open at a rung and its t above the boundary; not below the first."""
+        if rung < 0 or not rungs[rung].open:
+            return False
+        horizon_s = self.horizons[rung]
+        return rungs[rung].t(horizon_s) > self.needed_t(rung, rungs[rung].spans(horizon_s))
+
+    def _refuted(self, rungs: Sequence[Evidence], rung: int) -> bool:
+        """Whether the scores at a rung speak against a candidate; not below the first, and not while they are few."""
+        if rung < 0 or rungs[rung].scores <= self._rules.few_scores:
+            return False
+        return rungs[rung].gain < -self._config.open_gain and rungs[rung].t(self.horizons[rung]) < self._rules.refute_t
+
+    def _unscored(self, name: str, rung: int) -> bool:
+        """Whether a credited candidate is heard at a rung that has no say about it yet: where the next rung below that
+        has one says so too."""
+        if name not in self._credited:
+            return False
+        rungs = self._evidence.get(name)
+        if rungs is None:
+            return True
+        if rungs[rung].scores > self._rules.few_scores or rungs[rung].shut_until_raw_ns is not None:
+            return False
+        below = self._scored_below(rungs, rung)
+        return below is None or rungs[below].open
+
+    def _scored_below(self, rungs: Sequence[Evidence], rung: int) -> int | None:
+        return next((one for one in range(rung - 1, -1, -1) if rungs[one].scores > self._rules.few_scores), None)
 
     def _shut(self, name: str, now_raw_ns: int) -> None:
         self._watch.pop(name, None)
@@ -300,11 +354,23 @@ class Gate:
         return {name: weight / total for name, weight in raw.items()}
 
     def _power(self, name: str, rung: int) -> float:
-        if name not in self._evidence:
-            return 1.0
-        evidence = self._evidence[name][rung]
-        t = evidence.t(self.horizons[rung])
-        return math.pow(evidence.ratio(1.0 - 1.0 / max(t, 1.0), self._rules.max_ratio), self._rules.power)
+        """Loss ratio to the power, with as much of the gain believed as is sure; on credit some of it always is."""
+        rules, rungs = self._rules, self._evidence.get(name)
+        loaned = math.pow(rules.credit_ratio, rules.power) if self._unscored(name, rung) else 1.0
+        if rungs is None:
+            return loaned
+        if loaned > 1.0:
+            below = self._scored_below(rungs, rung)
+            return loaned if below is None else max(loaned, self._power(name, below))
+        sure = self._sureness(rungs, rung)
+        if rung > 0 and rungs[rung - 1].open:
+            sure = max(sure, self._sureness(rungs, rung - 1))
+        if name in self._credited and rungs[rung].open:
+            sure = max(sure, rules.credit_sureness)
+        return math.pow(rungs[rung].ratio(sure, rules.max_ratio), rules.power)
+
+    def _sureness(self, rungs: Sequence[Evidence], rung: int) -> float:
+        return 1.0 - 1.0 / max(rungs[rung].t(self.horizons[rung]), 1.0)
 
     def _distrusted(self, name: str, rung: int) -> bool:
         """Whether a rule's curve was shut, or the floor has proved as much better than it as opening would ask for."""
@@ -323,6 +389,10 @@ class Gate:
         if weight > 0 and name in self._trusted:
             saved = f"saves {gain:.0%} of the floor's loss so far" if evidence.scores > 0 else "has no score yet"
             reason = f"A rule has decided for it, in the floor's place: {weight:.0%} of the weight. It {saved}."
+        elif self._unscored(name, rung) and weight > 0:
+            reason = f"The fixes speak for its shape, so it has {weight:.0%} of the weight before it is scored here."
+        elif evidence.open and evidence.on_credit and weight > 0:
+            reason = f"The fixes speak for its shape, and it saves {gain:.0%} of the floor's loss (t = {t:.1f})."
         elif evidence.open and weight > 0:
             reason = f"It saves {gain:.0%} of the floor's loss (t = {t:.1f}), so it has {weight:.0%} of the weight."
         elif evidence.open:
@@ -337,7 +407,7 @@ class Gate:
             reason = f"It saves {gain:.1%} of the floor's loss, and {asked:.0%} is asked for."
         else:
             reason = f"It saves {gain:.0%} of the floor's loss, but t = {t:.1f} and {needed_t:.1f} is asked for."
-        return Explanation(name, horizon_s, n_eff, gain, t, evidence.open, weight, reason)
+        return Explanation(name, horizon_s, n_eff, gain, t, self.is_open(name, rung), weight, reason)
 
 
 def _student(spans: float) -> float:

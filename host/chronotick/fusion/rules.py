@@ -19,10 +19,17 @@ class GateRules(msgspec.Struct, frozen=True):
         power: a candidate's weight is its loss ratio to this power.
         min_scores: effective number of scores below which nothing opens.
         min_spans: effective number of independent horizons below which nothing opens.
+        follow_spans, follow_t: what is asked for instead where the candidate has proved better at the rung below.
+        few_scores: effective number of scores up to which a rung has no say about who is credited.
+        credit_log_odds: mean decimal logarithm of the odds from which on a shape is credited.
+        credit_ratio: loss ratio that it is taken to have before there are scores; `credit_sureness`: of the gain that
+            it has shown at least so much is believed.
+        credit_spans: a credited shape counts and speaks at any horizon from so many of it as history on.
+        refute_t: a t below this with a loss as large as the gain that opens speaks against it at the rung above.
         scale_gain: slowest gain of the running scale of the floor's error.
         scale_clip: squared errors beyond this many times the scale move it no further.
         max_ratio: loss ratios beyond this count as this: nothing is a billion times better.
-        hold_over_share: at horizons above this share of `Tuning.long_context_s` only forecasts with that much
+        hold_over_share: at horizons above this share of `Tuning.long_context_s` only candidates with that much
             context count, and speak (5 h of 30 h).
         reach_share: a candidate stands at a horizon when its curve reaches over this share of it.
         strikes: bad answers in a row that close a candidate.
@@ -43,6 +50,14 @@ class GateRules(msgspec.Struct, frozen=True):
     power: float = 8.0
     min_scores: float = 5.0
     min_spans: float = 1.5
+    follow_spans: float = 1.2
+    follow_t: float = 0.5
+    few_scores: float = 3.0
+    credit_log_odds: float = 1.0
+    credit_ratio: float = 1.5
+    credit_sureness: float = 0.8
+    credit_spans: float = 2.0
+    refute_t: float = -0.5
     scale_gain: float = 0.02
     scale_clip: float = 9.0
     max_ratio: float = 10.0
