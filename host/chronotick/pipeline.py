@@ -58,7 +58,7 @@ class Pipeline:
         self.tuning: Tuning = Tuning.of(config.clock)
         self.roles: tuple[RoleConfig, ...] = tuple(role for role in config.roles if role.enabled)
         self.associations: Associations = Associations.of(config.ntp, self.tuning.rate_bound, config.interop.sources)
-        self.alignment: Alignment = Alignment()
+        self.alignment: Alignment = Alignment(delay_slope=config.clock.delay_slope)
         self.floor: Floor = Floor(self.tuning)
         self.candidates: Local = Local(self.tuning, config.candidates)
         self.hard: HardBound = HardBound(self.tuning.rate_bound)

@@ -1,6 +1,6 @@
 """What the local candidates bring on recorded clocks: errors beside the floor, the last sample held, and chronyd.
 
-    CHRONOTICK_TEST_DATA=FOLDER python tests/bench/candidates.py [--json] [--without NAME] [TRACE...]
+    CHRONOTICK_TEST_DATA=FOLDER python tests/bench/candidates.py [--json] [--without NAME] [--delay-slope] [TRACE...]
 
 Mean absolute errors in us against the truth, through the host's own pipeline without models. Recorded clocks: the last
 60 %, less each method's own constant, learned before that (`absolute` is with it, `own` without the median over the
@@ -22,7 +22,7 @@ import numpy as np
 from chronotick.backtest.read import read_trace
 from chronotick.backtest.score import OURS, Column, Scores, score
 from chronotick.backtest.trace import Trace
-from chronotick.config.schema import CandidatesConfig, Config
+from chronotick.config.schema import CandidatesConfig, ClockConfig, Config
 from chronotick.pipeline import Pipeline
 
 SIMULATED = tuple(f"{kind}_{polls}" for kind in ("lan", "thermal", "inet") for polls in ("p4", "p6"))
@@ -109,8 +109,8 @@ def show(row: dict[str, Any]) -> None:
     print(f"\n{row['trace']}: {row['fixes']} fixes, steered {row['steered']:.2f}, {row['ms_per_fix']:.2f} ms/fix")
     for horizon, methods in row["horizons"].items():
         cells = [f"{methods[name]['mae']:>11.4g}" if name in methods else f"{'-':>11}" for name in METHODS]
-        absolute, own = methods["fused"]["absolute"], methods["fused"]["own"]
-        print(f"  {horizon:>6}" + "".join(cells) + f"   fused absolute {absolute:.4g}, own {own:.4g}", flush=True)
+        rest = [f"{name} {methods[name]['absolute']:.4g} / {methods[name]['own']:.4g}" for name in ("fused", "floor")]
+        print(f"  {horizon:>6}" + "".join(cells) + "   absolute / own: " + ", ".join(rest), flush=True)
 
 
 def main() -> int:
@@ -118,11 +118,15 @@ def main() -> int:
     parser.add_argument("traces", nargs="*", metavar="TRACE", help="by default all")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     parser.add_argument("--without", action="append", default=[], choices=("harmonic", "ageing", "steered"))
+    parser.add_argument("--delay-slope", action="store_true", help="with clock.delay_slope, which is off by default")
     options = parser.parse_args()
     if "CHRONOTICK_TEST_DATA" not in os.environ:
         parser.error("CHRONOTICK_TEST_DATA names no folder with recorded traces")
     folder = Path(os.environ["CHRONOTICK_TEST_DATA"]) / "data"
-    config = Config(candidates=CandidatesConfig(**dict.fromkeys(options.without, False)))
+    config = Config(
+        candidates=CandidatesConfig(**dict.fromkeys(options.without, False)),
+        clock=ClockConfig(delay_slope=options.delay_slope),
+    )
     rows = []
     if not options.json:
         print("MAE, us  " + "".join(f"{name:>11}" for name in METHODS))

@@ -19,6 +19,8 @@ averaged with weights 1 / d^2.
 *Shift.* A server's theta is moved by (g - m) T / (T + v): v = s^2 is the variance of its mean, T what the scatter of
 all means around g has beyond their own variances. Servers that do not differ are left exactly as they are, and so is a
 server that is alone. No shift exceeds the server's own root distance: it stays inside its own claim.
+
+Where configured, what grows with a server's delay is taken off before (`delay_slope.py`).
 """
 
 import math
@@ -26,6 +28,7 @@ from typing import Final
 
 import msgspec
 
+from chronotick.clock.delay_slope import DelaySlope
 from chronotick.clock.discontinuity import Kind
 from chronotick.clock.excess import DelayFloor
 from chronotick.clock.floor import YOUNG_FIXES
@@ -90,19 +93,28 @@ class _Path(msgspec.Struct):
 
 
 class Alignment:
-    """Follows the constant part of each server, and moves fixes to the common level."""
+    """Follows the constant part of each server, and moves fixes to the common level.
 
-    def __init__(self) -> None:
+    Args:
+        delay_slope: also take off what grows with the delay.
+    """
+
+    def __init__(self, *, delay_slope: bool = False) -> None:
+        self._slopes: DelaySlope | None = DelaySlope() if delay_slope else None
         self._delays: DelayFloor = DelayFloor()
         self._paths: dict[str, _Path] = {}
         self._fixes: int = 0
 
     def level(self, fix: Fix, belief: ClockState | None) -> Fix:
         """The fix with its theta on the common level; its bounds stay as they are. Arguments as of `shift_ns`."""
+        if self._slopes is not None:
+            fix = self._slopes.correct(fix, belief)
         return msgspec.structs.replace(fix, theta_ns=fix.theta_ns + self.shift_ns(fix, belief))
 
     def restart(self, kind: Kind) -> None:
         """A declared discontinuity: paths are the same after a suspend; after any other nothing may be."""
+        if self._slopes is not None:
+            self._slopes.restart(kind)
         if kind is Kind.TIME_BASE:
             self._delays, self._paths, self._fixes = DelayFloor(), {}, 0
 

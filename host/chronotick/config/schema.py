@@ -66,6 +66,9 @@ class ClockConfig(Section, frozen=True):
     void_after_s: Positive = 86_400.0
     # No model joins before this much history was measured, s. The floor answers from the second fix on.
     warm_up_s: NotNegative = 180.0
+    # Take off what grows with a server's delay, once it surely does: queues that stand on one way only. It can make a
+    # clock truer or worse, and no host can tell which without a truth of its own.
+    delay_slope: bool = False
 
 
 class RoleConfig(Section, frozen=True):
