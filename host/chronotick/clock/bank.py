@@ -9,10 +9,10 @@ Model. Theta (UTC minus raw clock) and its rate are a two-state clock with white
 
 x is in seconds relative to a reference that the caller chooses (`Floor` keeps it in whole nanoseconds); f is s/s,
 positive when theta grows, that is when the raw clock is slow. q is the wander, s/s/sqrt(s); s the white frequency
-noise, s/sqrt(s), 1e-9 but never more than 30 s times q: a clock that is quiet over hours is quiet over seconds too, and
-with s fixed an oven-controlled oscillator would be followed as if it jittered fifty times more than it does. sigma0 is
-the measured scale of the noise of fixes (`NoiseScale`), excess what the round trip took above the server's best
-(`DelayFloor`).
+noise, s/sqrt(s), 1e-9 but never more than 30 s times q: a clock that is quiet over hours is quiet over seconds too,
+and with s fixed an oven-controlled oscillator would be followed as if it jittered fifty times more than it does.
+sigma0 is the measured scale of the noise of fixes (`NoiseScale`, times the server's share, `ServerNoise`), excess what
+the round trip took above the server's best (`DelayFloor`).
 
 Nobody knows q of the oscillator at hand, by which factor c the measured scale misleads, nor how much k of a queue
 shows up as error. No single choice serves a LAN and the Internet, a quiet room and a busy laptop: so every

@@ -11,6 +11,7 @@ from chronotick.clock.discontinuity import Kind
 from chronotick.clock.excess import DelayFloor
 from chronotick.clock.measurement import Measurement
 from chronotick.clock.noise import NoiseScale
+from chronotick.clock.server_noise import ServerNoise
 from chronotick.clock.small_sample import widen
 from chronotick.clock.state import ClockState
 from chronotick.clock.suspicion import REPEATS, Jury, Ruling
@@ -74,6 +75,7 @@ class Floor:
         self._tuning = tuning
         self._delays = DelayFloor()
         self._noise = NoiseScale()
+        self._servers = ServerNoise()
         self._thinner = Thinner(tuning.thin_s)
         self._jury = Jury(tuning.thin_s)
         self._bank: Bank | None = None
@@ -98,7 +100,7 @@ class Floor:
         bank, belief = self._bank, self._belief
         if bank is None or belief is None:
             return self._first(fix, guess_s, excess_s)
-        noise_s = self._noise.sigma_s(guess_s)
+        noise_s = self._noise.sigma_s(guess_s) * self._servers.factor(fix.server)
         measurement = Measurement(
             raw_ns=fix.raw_ns,
             theta_ns=fix.theta_ns,
@@ -143,6 +145,7 @@ class Floor:
         if not same:
             self._delays = DelayFloor()
             self._noise = NoiseScale()
+            self._servers = ServerNoise()
         self._bank = None
         self._opened_raw_ns = raw_ns
         self._epoch += 1
@@ -237,23 +240,26 @@ class Floor:
             self._noise.add(one.raw_ns, one.theta_ns, one.rest_s)
             noise_s = self._noise.sigma_s(guess_s)
             raw_ns = max(belief.raw_ns, one.raw_ns)
+            if self._fixes >= YOUNG_FIXES:
+                self._servers.add(one.server, ns_to_s(one.theta_ns - belief.theta_at_ns(one.raw_ns)))
+            its_noise_s = noise_s * self._servers.factor(one.server)
             try:
                 if self._unscaled and self._noise.known:
                     bank = self._bank = self._reread(noise_s)
-                self._feed(bank, one, belief.raw_ns, noise_s)
+                self._feed(bank, one, belief.raw_ns, its_noise_s)
                 self._fixes += 1
             except FloatingPointError:
                 self._prior = _Prior(rate=0.0, sigma=self._tuning.rate_prior)
                 self._epoch += 1
-                bank = self._begin(one.raw_ns, one.theta_ns, noise_s, one.excess_s)
+                bank = self._begin(one.raw_ns, one.theta_ns, its_noise_s, one.excess_s)
             if not self._noise.known:
                 self._unscaled.append(one)
             self._belief = self.state = self._summary(bank, raw_ns, noise_s)
             taken.append(
                 msgspec.structs.replace(
                     one,
-                    variance=bank.measurement_variance(noise_s, one.excess_s),
-                    likely_variance=bank.likely_variance(noise_s, one.excess_s),
+                    variance=bank.measurement_variance(its_noise_s, one.excess_s),
+                    likely_variance=bank.likely_variance(its_noise_s, one.excess_s),
                 )
             )
         return tuple(taken)
