@@ -146,7 +146,7 @@ def test_without_roles_the_floor_s_interval_is_calibrated(state: Callable) -> No
     fusion = Fusion(Tuning(), FusionConfig(), [])
     rng = np.random.default_rng(1)
     now = state()
-    for i in range(400):
+    for i in range(500):
         truth_ns = THETA0_NS
         floor_ns = truth_ns + round(1e3 * rng.standard_normal())
         now = state(RAW0_NS + 16 * i * S, theta_ns=floor_ns, noise_s=1e-7)

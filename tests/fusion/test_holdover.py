@@ -18,10 +18,10 @@ def library() -> HoldOver:
     return HoldOver(LADDER, 600.0, BOUND)
 
 
-def fill(one: HoldOver, rung: int, error_s: float, spans: int) -> None:
+def fill(one: HoldOver, rung: int, error_s: float, spans: int, sigma_s: float = 1e-6) -> None:
     """So many independent errors of this size at a rung, over and below in turn."""
     for i in range(spans):
-        one.take(rung, round(i * LADDER[rung] * S), error_s if i % 2 else -error_s)
+        one.take(rung, round(i * LADDER[rung] * S), error_s if i % 2 else -error_s, sigma_s)
 
 
 def test_before_anything_is_known_it_is_a_tenth_of_the_rate_bound() -> None:
@@ -31,14 +31,39 @@ def test_before_anything_is_known_it_is_a_tenth_of_the_rate_bound() -> None:
 
 
 def test_what_was_seen_is_the_least_that_is_said() -> None:
-    """The largest error of a horizon, with a margin that goes as spans come, is the bound there."""
+    """The largest error of a horizon, with a margin that goes as spans come, is the bound there; half of it nearby."""
     one = library()
-    fill(one, 1, 1e-5, 100)
+    fill(one, 1, 1e-6, 100)
+    fill(one, 2, 1e-5, 100)
     assert one.least_s(599.0) == 0.0
-    assert one.least_s(600.0) == pytest.approx(1e-5 * 1.02)
+    assert one.least_s(600.0) == pytest.approx(0.5e-6 * 1.02)
+    assert one.least_s(3600.0) == pytest.approx(1e-5 * 1.02)
     few = library()
-    fill(few, 1, 1e-5, LEAST_SPANS)
-    assert few.least_s(600.0) == pytest.approx(1e-5 * (1 + 2 / 3))
+    fill(few, 2, 1e-5, LEAST_SPANS)
+    assert few.least_s(3600.0) == pytest.approx(1e-5 * (1 + 2 / 3))
+
+
+def test_far_ahead_nothing_is_wider_than_twice_what_was_seen() -> None:
+    """Twice the largest error where the floor knows no less than it did then; more in proportion where it does."""
+    one = library()
+    assert one.most_s(21600.0, 1e-6) == math.inf
+    fill(one, 2, 1e-5, 100, sigma_s=1e-6)
+    assert one.most_s(3599.0, 1e-6) == math.inf
+    assert one.most_s(3600.0, 1e-7) == one.most_s(3600.0, 1e-6) == pytest.approx(2 * one.least_s(3600.0))
+    assert one.most_s(3600.0, 5e-6) == pytest.approx(5 * one.most_s(3600.0, 1e-6))
+    # Further than was ever seen sigma is expected to have grown as a random walk's does.
+    assert one.most_s(14400.0, 8e-6) == pytest.approx(2 * one.least_s(14400.0))
+    assert one.most_s(14400.0, 16e-6) == pytest.approx(4 * one.least_s(14400.0))
+
+
+def test_between_two_horizons_what_is_allowed_lies_between_them() -> None:
+    """With errors and sigmas a hundred times larger at 6 h than at 1 h, both are ten times larger at their mean."""
+    one = library()
+    fill(one, 2, 1e-5, 100, sigma_s=1e-6)
+    fill(one, 3, 1e-3, 100, sigma_s=1e-4)
+    middle_s = math.sqrt(3600.0 * 21600.0)
+    assert one.most_s(middle_s, 1e-5) == pytest.approx(10 * one.most_s(3600.0, 1e-6))
+    assert one.most_s(middle_s, 2e-5) == pytest.approx(20 * one.most_s(3600.0, 1e-6))
 
 
 def test_beyond_what_was_seen_it_grows_with_the_square_and_not_beyond_the_rate_bound() -> None:
@@ -54,7 +79,7 @@ def test_overlapping_errors_are_one_span() -> None:
     """A hundred origins within one horizon are one witness, and one is not enough."""
     one = library()
     for i in range(100):
-        one.take(2, i * S, 1e-6)
+        one.take(2, i * S, 1e-6, 1e-6)
     assert [len(kept) for kept in one.worst_s] == [0, 0, 1, 0]
     assert one.least_s(3600.0) == library().least_s(3600.0)
 
@@ -62,11 +87,12 @@ def test_overlapping_errors_are_one_span() -> None:
 def test_it_forgets_what_is_long_ago_and_refuses_what_is_no_number() -> None:
     """Only the latest spans are kept."""
     one = library()
-    fill(one, 1, 1e-3, 3)
+    fill(one, 1, 1e-3, 3, sigma_s=1e-3)
     for i in range(3, SPANS + 3):
-        one.take(1, round(i * 600 * S), 1e-6)
-    one.take(1, 10**6 * S, math.nan)
-    assert len(one.worst_s[1]) == SPANS
+        one.take(1, round(i * 600 * S), 1e-6, 1e-9)
+    one.take(1, 10**6 * S, math.nan, 1e-9)
+    assert len(one.worst_s[1]) == len(one.sigma_s[1]) == SPANS
+    assert max(one.sigma_s[1]) == 1e-9
     assert one.least_s(600.0) < 2e-6
 
 
@@ -75,7 +101,7 @@ def test_it_never_falls_with_the_horizon(errors: list[tuple[int, float]], one_s:
     """Whatever was seen, further ahead is never said to be nearer."""
     one = library()
     for i, (rung, error_s) in enumerate(errors):
-        one.take(rung, i * 30_000 * S, error_s)
+        one.take(rung, i * 30_000 * S, error_s, 1e-6)
     near, far = sorted((one_s, two_s))
     assert one.least_s(near) <= one.least_s(far) * (1 + 1e-9)
 
@@ -91,6 +117,15 @@ def test_the_widest_interval_holds_what_the_library_has_seen() -> None:
     assert without[-1] < 1e-7
 
 
+def test_no_interval_is_wider_than_twice_what_the_library_has_seen() -> None:
+    """A sigma that is far too wide, and was in all spans, is held by it at each level; near horizons are not."""
+    kept = library()
+    fill(kept, 2, 1e-5, 50, sigma_s=1.0)
+    model = IntervalModel(LADDER, None, kept)
+    assert max(model.half_widths_s(1.0, 3600.0, 0.0)) == pytest.approx(2 * 1.04e-5)
+    assert list(model.half_widths_s(1.0, 600.0, 0.0)) == list(IntervalModel(LADDER).half_widths_s(1.0, 600.0, 0.0))
+
+
 def test_a_clock_that_begins_anew_moves_its_spans() -> None:
     """After a reboot the same errors at the same distances fill the same spans: nothing counts twice or not at all."""
     moved, straight = library(), library()
@@ -99,7 +134,7 @@ def test_a_clock_that_begins_anew_moves_its_spans() -> None:
     fill(straight, 1, 1e-5, 4)
     moved.rebase(shift_ns)
     for at_s in (2000.0, 2399.0, 2400.0, 3000.0):
-        straight.take(1, round(at_s * S), 2e-5)
-        moved.take(1, round(at_s * S) + shift_ns, 2e-5)
+        straight.take(1, round(at_s * S), 2e-5, 1e-6)
+        moved.take(1, round(at_s * S) + shift_ns, 2e-5, 1e-6)
     assert moved.worst_s == straight.worst_s
     assert moved.least_s(3600.0) == straight.least_s(3600.0)

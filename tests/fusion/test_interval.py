@@ -1,5 +1,7 @@
 """The calibrated interval learns the width that errors show, and keeps floor and fused apart."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -126,6 +128,18 @@ def test_where_targets_are_noise_the_next_rung_speaks() -> None:
         scored(model, i * H, 10.0 * float(rng.standard_normal()), v=100.0)
     assert model.multiplier(H, 0.0) == pytest.approx(model.multiplier(2 * H, 0.0), rel=0.1)
     assert model.multiplier(H, 0.0) == pytest.approx(3 * 1.96, rel=0.2)
+
+
+def test_a_rung_with_half_noisy_targets_keeps_half_of_its_own() -> None:
+    """Targets as noisy as the forecasts halve, in logarithms, what a far rung may narrow a near one by."""
+    rng = np.random.default_rng(15)
+    model = IntervalModel([H, 60 * H])
+    for i in range(2000):
+        scored(model, i * H, 0.2 * float(rng.standard_normal()), rung=1)
+        scored(model, i * H, float(rng.standard_normal() + rng.standard_normal()), v=1.0)
+    own, far = 1.96, model.multiplier(60 * H, 0.0)
+    assert far < 0.3 * own
+    assert model.multiplier(H, 0.0) == pytest.approx(math.sqrt(own * far), rel=0.25)
 
 
 def test_the_fused_interval_is_never_wider_than_the_floor_s() -> None:

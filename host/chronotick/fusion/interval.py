@@ -8,8 +8,11 @@ the scores u = |y - f| / sqrt(sigma^2 + v), with y a future-only target, v its v
   conformal inference, Gibbs and Candès 2021; quantile tracking, Angelopoulos et al. 2023);
 - the scores are first divided by how large they usually are, and half of that by how large they have been lately. The
   first is learned within a few scores, where a quantile takes hundreds; the second because errors come in bursts;
-- where the target is noisier than the forecast (near horizons, long paths) a score tells of the target, not of the
-  forecast. It counts with w = (sigma^2 / (sigma^2 + v))^3, and what a rung lacks in w the next longer one gives it;
+- where the target is noisier than the forecast (near horizons, long paths) a score tells more of the target than of the
+  forecast. With q = sigma^2 / (sigma^2 + v) a score moves the multipliers by sqrt(q), and a rung whose scores are worth
+  q on average takes the share 1 - q of its logarithms from the next longer one;
+- v is the bound that the floor gives fixes with queues, and most are better: of v a share is counted, because what is
+  taken off as the target's error is taken off the interval;
 - rare levels are not seen in few scores: until 1/alpha independent ones exist a multiplier is widened, as Student's
   quantile is against the normal one, by as many degrees of freedom.
 
@@ -53,7 +56,7 @@ class Track:
 
     Attributes:
         logs: logarithms of the multipliers at `LEVELS`, apart from these scales.
-        weight: w above, the share of a score that is the forecast's and not its target's; running mean, 0..1.
+        weight: q above, the share of a score that is the forecast's and not its target's; running mean, 0..1.
         usual, recent: running means of the squared scores: about 1, where sigma is right.
         count: scores taken.
         shrink: what sigma may be multiplied by, at most 1.
@@ -72,7 +75,7 @@ class Track:
         self.shrink: float = 1.0
         self._first_ns = 0
         self._last_ns = 0
-        # Running means of the weights, and of squared errors over squared sigma with these weights.
+        # Running means of q^3, and of squared errors over squared sigma with these weights.
         self._weight_mean = 0.0
         self._square_mean = 0.0
 
@@ -112,8 +115,9 @@ class Track:
         total = square + variance_s2
         if total <= 0:
             return
-        score = abs(error_s) / math.sqrt(total)
-        weight = (square / total) ** 3
+        score = abs(error_s) / math.sqrt(square + rules.noise_share * variance_s2)
+        share = square / total
+        weight = math.sqrt(share)
         log_score = math.log(max(score, _LEAST_SCORE))
         for i, alpha in enumerate(_ALPHAS):
             moved = self.logs[i] + rules.gammas[i] * weight * ((log_score > issued[i]) - alpha)
@@ -126,9 +130,9 @@ class Track:
         self._last_ns = origin_raw_ns
         self.count += 1
         self.usual += max(1.0 / rules.memory, 1.0 / self.count) * weight * (size - self.usual)
-        self.weight += max(1.0 / rules.memory, 1.0 / (self.count + 1)) * (weight - self.weight)
+        self.weight += max(1.0 / rules.memory, 1.0 / (self.count + 1)) * (share - self.weight)
         realised = (error_s * error_s - variance_s2) / square if square > 0 else 1.0
-        self._narrow(weight, min(max(realised, 0.0), _MOST_SQUARE))
+        self._narrow(share**3, min(max(realised, 0.0), _MOST_SQUARE))
 
     def _narrow(self, weight: float, square: float) -> None:
         rules = self._rules
@@ -197,7 +201,8 @@ class IntervalModel:
                 said = issued.floor
             fused.add(origin_raw_ns, fused_error_s, sigma_s, variance_s2, said)
         if self._library is not None and settled:
-            self._library.take(rung, origin_raw_ns, floor_error_s if fused_error_s is None else fused_error_s)
+            error_s = floor_error_s if fused_error_s is None else fused_error_s
+            self._library.take(rung, origin_raw_ns, error_s, sigma_s)
 
     def rebase(self, shift_ns: int) -> None:
         """The raw clock has begun anew: what was at r is at r + `shift_ns` now."""
@@ -223,11 +228,14 @@ class IntervalModel:
         return tuple((1.0 - share) * a + share * min(a, b) for a, b in zip(floor, fused, strict=True))
 
     def half_widths_s(self, sigma_s: float, h_s: float, share: float) -> tuple[float, ...]:
-        """Half widths at `LEVELS`, s: of sigma of the floor, but the widest never less than the library supports."""
-        *widths, widest = (sigma_s * one for one in self.multipliers(h_s, share))
-        if self._library is not None:
-            widest = max(widest, self._library.least_s(h_s))
-        return (*widths, widest)
+        """Half widths at `LEVELS`, s: of sigma of the floor, but far ahead none wider than the library calls for, and
+        the widest never less than it supports."""
+        widths = tuple(sigma_s * one for one in self.multipliers(h_s, share))
+        if self._library is None:
+            return widths
+        most_s = self._library.most_s(h_s, sigma_s)
+        *widths_s, widest_s = (min(one, most_s) for one in widths)
+        return (*widths_s, max(widest_s, self._library.least_s(h_s)))
 
     def shrink(self, h_s: float, share: float) -> float:
         """What the floor's sigma is multiplied by, <= 1: exactly 1 where candidates have no weight (as above)."""

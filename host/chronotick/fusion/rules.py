@@ -77,6 +77,7 @@ class IntervalRules(msgspec.Struct, frozen=True):
 
     Attributes:
         gammas: step of a multiplier's logarithm at each of `LEVELS`, for a score that is all the forecast's.
+        noise_share: share of a target's variance that is counted.
         recent_scores: half-life of the recent scale of the scores, in scores.
         recent_power: share of that scale, in logarithms, that the widths follow: 0 none, 1 all of it.
         memory: scores over which the usual scale and the share of the targets' noise are averaged.
@@ -87,10 +88,11 @@ class IntervalRules(msgspec.Struct, frozen=True):
         least_shrink: sigma is never narrowed below this share of the floor's.
     """
 
-    gammas: tuple[float, ...] = (0.05, 0.05, 0.05, 0.075, 0.15)
+    gammas: tuple[float, ...] = (0.025, 0.025, 0.025, 0.05, 0.15)
+    noise_share: float = 0.6
     recent_scores: float = 10.0
     recent_power: float = 0.5
-    memory: int = 200
+    memory: int = 500
     start_factors: tuple[float, ...] = (0.9, 1.0, 1.03, 1.2, 1.45)
     start_degrees: float = 5.0
     window: int = 1000
