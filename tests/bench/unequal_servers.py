@@ -1,6 +1,6 @@
 """Several servers whose queues differ, through the host's pipeline: what it brings to know whose fixes are noisier.
 
-    python tests/bench/unequal_servers.py [--seeds 3] [--first 10] [--hours 6] [--polls 64,16] [--json]
+    python tests/bench/unequal_servers.py [--seeds 3] [--first 10] [--hours 6] [--polls 64,16] [--json] [WORLD...]
 
 Simulated oscillators that wander, and servers with exponential queues on both legs, alike on either. Mean absolute
 error of the published line at the fixes and 60 s after them, after half an hour, us: as built; with one scale of noise
@@ -105,6 +105,7 @@ def run(name: str, poll_s: float, hours: float, seeds: range) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("worlds", nargs="*", metavar="WORLD", help=f"of {', '.join(WORLDS)}; all without")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=10, help="first seed")
     parser.add_argument("--hours", type=float, default=6.0)
@@ -116,7 +117,7 @@ def main() -> int:
         print(
             f"{'servers':24}{'poll':>6}{'at fixes':>10}{'60 s':>8}{'one scale':>11}{'60 s':>8}{'newest':>9}{'ratio':>8}"
         )
-    for name in WORLDS:
+    for name in options.worlds or WORLDS:
         for poll_s in map(float, options.polls.split(",")):
             hours = options.hours * min(poll_s, 32.0) / 32.0
             row = run(name, poll_s, hours, range(options.first, options.first + options.seeds))

@@ -38,7 +38,7 @@ def test_few_fixes_have_no_factor() -> None:
 def test_factors_are_those_of_the_noise_less_the_doubt_and_bounded() -> None:
     """Three times the median's noise is a factor of 3 exp(-0.2); a thousand times is 8, a thousandth 1/4."""
     noise = heard({"a": 1e-4, "b": 1e-4, "c": 1e-4, "d": 3e-4, "e": 1e-1}, 200)
-    assert noise.factor("d") == pytest.approx(3 * np.exp(-0.2), rel=0.25)
+    assert noise.factor("d") == pytest.approx(3 * np.exp(-0.2), rel=0.3)
     assert noise.factor("e") == 8.0
     assert heard({"a": 1e-4, "b": 1e-4, "c": 1e-7}, 50).factor("c") == 0.25
 
@@ -46,8 +46,17 @@ def test_factors_are_those_of_the_noise_less_the_doubt_and_bounded() -> None:
 def test_equal_servers_keep_one_scale_most_of_the_time() -> None:
     """What chance makes of equals stays within the doubt."""
     factors = [heard(dict.fromkeys("abcd", 1e-3), 64, seed).factor(name) for seed in range(20) for name in "abcd"]
-    assert np.mean([one == 1.0 for one in factors]) > 0.9
-    assert max(factors) < 1.2
+    assert np.mean([one == 1.0 for one in factors]) > 0.8
+    assert max(factors) < 1.5
+
+
+def test_outliers_do_not_decide() -> None:
+    """Equal servers of which one errs by a thousand times its usual size now and then remain equal."""
+    rng, noise = np.random.default_rng(4), ServerNoise()
+    for turn in range(200):
+        noise.add("a", 1e-4 * float(rng.standard_normal()) * (1000.0 if turn % 40 == 7 else 1.0))
+        noise.add("b", 1e-4 * float(rng.standard_normal()))
+    assert 0.8 < noise.factor("a") / noise.factor("b") < 1.25
 
 
 def test_zero_residuals_are_no_scale() -> None:
