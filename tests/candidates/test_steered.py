@@ -107,3 +107,17 @@ def test_a_step_is_part_of_a_discipline_and_a_new_time_base_is_not(steered) -> N
         assert rule.steered
         rule.on_update(msgspec.structs.replace(last, state=epoch, verdict=verdict))
         assert rule.steered is still
+
+
+def test_a_walk_around_zero_is_not_steered(clock: Callable) -> None:
+    """Its rate swings around zero and crosses it often enough, but does not come back: the variance ratio tells."""
+    unasked = SteeredRules(begin_ratio=9.0, end_ratio=9.0)
+
+    def walk(t: np.ndarray) -> np.ndarray:
+        steps = np.random.default_rng(17).standard_normal(len(t))
+        rate = 1e-9 * np.sqrt(t[1] - t[0]) * np.cumsum(steps)
+        return rate - rate.mean()
+
+    walking = clock(walk, hours=8, poll_s=32.0, queue_s=5e-5)
+    assert any(found for _, found in follow(walking, Steered(Tuning(), unasked)))
+    assert not any(found for _, found in follow(walking, Steered(Tuning())))

@@ -2,7 +2,10 @@
 
 Extrapolating the floor's rate is then wrong, and theta is better held. The rule looks at the filtered rate f of the
 last three hours, once a minute or so: it swings around zero (its mean is small beside its deviation) and crosses zero
-many times. What follows is a trend that dies away,
+many times. A random walk that happens to lie around zero does so too, but it has no way back: over 32 minutes it moves
+eight times as far, in variance, as over 4, where a disciplined rate moves hardly further. That ratio, over its value
+for a random walk, is Lo and MacKinlay's variance ratio (1988): 0.05 to 0.25 on recorded disciplined hosts, 0.4 to 1.6
+on simulated walks that were taken for one before it was asked for. What follows is a trend that dies away,
 
     theta + f tau (1 - exp(-h/tau)),   tau = 300 s,
 
@@ -17,6 +20,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from chronotick.candidates.curve import Curve
 from chronotick.clock.floor import FloorUpdate, Verdict
@@ -34,6 +38,8 @@ class SteeredRules(msgspec.Struct, frozen=True):
         step_s, span_s, least_span_s: the rate is looked at so often, over so long, and not before so long.
         begin, end: mean over deviation of the rate below which the rule begins to hold, and above which it ends.
         crossings: of zero that are asked for.
+        near_steps, far_steps: the variance ratio is of the rate's moves over so many steps.
+        begin_ratio, end_ratio: variance ratio below which the rule begins to hold, and above which it ends.
         tau_s: the trend dies away with this time constant.
         hold_from, hold_at: from so many tau on the trend fades, and at so many nothing of it is left.
         young_fixes: the rate is not looked at before so many fixes of an epoch.
@@ -46,6 +52,10 @@ class SteeredRules(msgspec.Struct, frozen=True):
     begin: float = 0.25
     end: float = 0.35
     crossings: int = 6
+    near_steps: int = 4
+    far_steps: int = 32
+    begin_ratio: float = 0.3
+    end_ratio: float = 0.4
     tau_s: float = 300.0
     hold_from: float = 10.0
     hold_at: float = 20.0
@@ -122,11 +132,21 @@ class Steered:
         if len(self._rates) < self._rules.least_span_s / self._rules.step_s:
             self.steered = False
             return
-        rates = np.array(self._rates)
-        limit = self._rules.end if self.steered else self._rules.begin
+        rates, rules = np.array(self._rates), self._rules
+        limit, ratio = (rules.end, rules.end_ratio) if self.steered else (rules.begin, rules.begin_ratio)
         around_zero = abs(float(rates.mean())) < limit * float(rates.std())
         crossings = int(np.count_nonzero(np.signbit(rates[1:]) != np.signbit(rates[:-1])))
-        self.steered = around_zero and crossings >= self._rules.crossings
+        self.steered = (
+            around_zero
+            and crossings >= rules.crossings
+            and _moved2(rates, rules.far_steps) * rules.near_steps
+            < ratio * _moved2(rates, rules.near_steps) * rules.far_steps
+        )
+
+
+def _moved2(rates: NDArray[np.float64], steps: int) -> float:
+    """Mean squared move of the rate over so many steps."""
+    return float(np.mean((rates[steps:] - rates[:-steps]) ** 2))
 
 
 class _DyingTrend:

@@ -14,8 +14,9 @@ from chronotick.config.schema import FusionConfig, RoleConfig
 from chronotick.forecast.cache import ForecastCache
 from chronotick.forecast.types import Forecast, Refusal
 from chronotick.fusion.candidate import Candidate, ForecastCurve, Levelled, Standing, heard_s
+from chronotick.fusion.explanation import Explanation
 from chronotick.fusion.fuse import fuse, mix
-from chronotick.fusion.gate import Explanation, Gate
+from chronotick.fusion.gate import Gate
 from chronotick.fusion.holdover import HoldOver
 from chronotick.fusion.interval import IntervalModel, Multipliers
 from chronotick.fusion.ladder import horizons_s, place

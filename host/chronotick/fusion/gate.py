@@ -26,13 +26,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
-
 from chronotick.clock.state import ClockState
 from chronotick.clock.tuning import Tuning
 from chronotick.config.schema import FusionConfig
 from chronotick.fusion.candidate import Candidate
 from chronotick.fusion.evidence import Evidence
+from chronotick.fusion.explanation import Explanation
 from chronotick.fusion.ladder import place
 from chronotick.fusion.rules import GateRules
 from chronotick.units import s_to_ns
@@ -44,29 +43,6 @@ _MAX_CANDIDATES: Final = 64
 _LEAST_OWN: Final = 0.02
 # Squared errors below this are the rounding of a nanosecond, s^2.
 _LEAST_SQUARE: Final = 1e-19
-
-
-class Explanation(msgspec.Struct, frozen=True):
-    """Why a candidate has the weight it has at one horizon.
-
-    Attributes:
-        candidate: its name in the gate; `horizon_s`: the rung.
-        n_eff: independent scores so far.
-        gain: share of the floor's loss saved; negative when worse.
-        t: how sure that saving is, in standard errors; negative when the floor is better.
-        open: whether it may speak.
-        weight: its share now, 0..1.
-        reason: one sentence.
-    """
-
-    candidate: str
-    horizon_s: float
-    n_eff: float
-    gain: float
-    t: float
-    open: bool
-    weight: float
-    reason: str
 
 
 class Gate:
@@ -392,7 +368,7 @@ class Gate:
         elif self._unscored(name, rung) and weight > 0:
             reason = f"The fixes speak for its shape, so it has {weight:.0%} of the weight before it is scored here."
         elif evidence.open and evidence.on_credit and weight > 0:
-            reason = f"The fixes speak for its shape, and it saves {gain:.0%} of the floor's loss (t = {t:.1f})."
+            reason = f"The fixes speak for its shape, and it saves {gain:.0%} of the floor's loss: {weight:.0%}."
         elif evidence.open and weight > 0:
             reason = f"It saves {gain:.0%} of the floor's loss (t = {t:.1f}), so it has {weight:.0%} of the weight."
         elif evidence.open:
