@@ -55,7 +55,10 @@ def test_the_windows_that_choose_begin_after_those_that_teach_have_ended() -> No
     plain, other = (examples(recorded(jump_at_s=at), ROLE, train_share=0.7) for at in (1e9, learned_s + POLL_S))
     assert plain.learned == other.learned
     np.testing.assert_array_equal(plain.future[~plain.held], other.future[~other.held])
-    assert not np.allclose(plain.future[plain.held], other.future[other.held][: plain.held.sum()], atol=0.3)
+    # The other clock's jump begins a new epoch, which costs it some windows.
+    both = min(plain.held.sum(), other.held.sum())
+    assert both > 50
+    assert not np.allclose(plain.future[plain.held][:both], other.future[other.held][:both], atol=0.3)
 
 
 def test_origins_that_are_judged_lie_after_the_rest() -> None:
