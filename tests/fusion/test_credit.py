@@ -115,3 +115,13 @@ def test_on_credit_some_of_the_gain_is_believed_at_once(gate: Gate, own_line: Ca
     gate.admit(one)
     feed(gate, FLOOR_S[:5], 0.4 * FLOOR_S[:5] + 0.2 * noise[:5])
     assert share(gate, one, 0) > 0.8
+
+
+def test_credit_does_not_compete_with_a_rule(gate: Gate, own_line: Callable) -> None:
+    """Where a rule has taken the floor's place a shape is heard on its record only."""
+    rule, shape = own_line(1e-6, trusted=True, model="rule"), own_line(2e-6, log_odds=3.0)
+    gate.admit(rule)
+    gate.admit(shape)
+    assert gate.weights(LADDER[0], [rule, shape], RAW0_NS) == {"floor": 0.0, rule.name: 1.0}
+    feed(gate, FLOOR_S, 0.3 * FLOOR_S)
+    assert gate.weights(LADDER[0], [rule, shape], RAW0_NS)[NAME] > 0.9

@@ -300,6 +300,9 @@ class Gate:
         below = self._scored_below(rungs, rung)
         return below is None or rungs[below].open
 
+    def _on_credit(self, name: str, rung: int) -> bool:
+        return self._unscored(name, rung) or self._evidence[name][rung].on_credit
+
     def _scored_below(self, rungs: Sequence[Evidence], rung: int) -> int | None:
         return next((one for one in range(rung - 1, -1, -1) if rungs[one].scores > self._rules.few_scores), None)
 
@@ -317,14 +320,15 @@ class Gate:
 
     def _at_rung(self, rung: int, candidates: Sequence[Candidate], origin_raw_ns: int) -> dict[str, float]:
         raw = {FLOOR: 1.0}
-        for one in candidates:
-            if not self.stands(one, rung, origin_raw_ns):
-                continue
+        standing = [one for one in candidates if self.stands(one, rung, origin_raw_ns)]
+        ruled = {one.name for one in standing if one.trusted and not self._distrusted(one.name, rung)}
+        for one in standing:
             loudness = 0.5 ** self._strikes.get(one.name, 0)
-            if one.trusted and not self._distrusted(one.name, rung):
+            if one.name in ruled:
                 raw[FLOOR] = min(raw[FLOOR], 1.0 - loudness)
                 raw[one.name] = max(self._power(one.name, rung), 1.0) * loudness
-            elif self.is_open(one.name, rung):
+            elif self.is_open(one.name, rung) and not (ruled and self._on_credit(one.name, rung)):
+                # Credit is against the floor's line: a rule that stands in its place is beaten by a record only.
                 raw[one.name] = self._power(one.name, rung) * loudness
         total = sum(raw.values())
         return {name: weight / total for name, weight in raw.items()}
