@@ -9,9 +9,9 @@ from chronotick.clock.state import ClockState
 from chronotick.forecast.types import Forecast
 from chronotick.units import NS_PER_S
 
-# A rule says that the floor's model of the clock is wrong, and so is its sigma: it is heard as far out as an answer may
-# go (`GateRules.absurd_sigma`).
-TRUSTED_CLIP_SIGMA: Final = 10.0
+# A rule says that the floor's model of the clock is wrong, and so is its sigma: what it may say is bounded only so that
+# nothing is without a bound. While a disciplined host is slewed, 10 of the floor's sigma were too few.
+TRUSTED_CLIP_SIGMA: Final = 30.0
 
 
 class Candidate(Protocol):
