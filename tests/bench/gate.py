@@ -10,7 +10,8 @@ that of naive averaging of floor and candidates, and the mean weights. At the en
 ablation: the ratio of every set of models by class.
 
 `semi` is a random walk of good and bad crystals with the errors of a recorded NTP path (needs CHRONOTICK_TEST_DATA), so
-that queueing is as one-sided and heavy-tailed as a real one's.
+that queueing is as one-sided and heavy-tailed as a real one's. `long-...` are three days of the clocks of `clocks.py`,
+whose network and polls change every few hours.
 """
 
 import argparse
@@ -24,6 +25,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import clocks
+import msgspec
 import numpy as np
 from checkpoint_skill import CLASSES, simulate
 from numpy.typing import NDArray
@@ -41,15 +44,20 @@ from chronotick.units import NS_PER_S
 
 HORIZONS_S = {"60s": 60.0, "10m": 600.0, "1h": 3600.0, "6h": 21_600.0}
 LIMIT = 1.02
+LONG = tuple(f"long-{kind}" for kind in clocks.KINDS)
+LONG_S = 3 * 86_400.0
 # Baselines that anyone could have are no candidates.
 NOT_CANDIDATES = {OURS, FLOOR, "do_nothing", "hold_last", "linear", "holt", "kalman", "chronyd"}
 Array = NDArray[np.float64]
 
 
 def simulated(kind: str, seed: int) -> Trace:
-    """A class of `checkpoint_skill`, or `semi`, as a trace."""
+    """A class of `checkpoint_skill`, `semi`, or three days of a kind of `clocks`, as a trace."""
     if kind == "semi":
         return semi(seed)
+    if kind in LONG:
+        one = clocks.clock(kind.removeprefix("long-"), seed, LONG_S + HORIZONS_S["6h"])
+        return msgspec.structs.replace(clocks.trace(one, seed, LONG_S), name=f"{kind}{seed}")
     clock = simulate(kind, seed)
     start_s = clock.fixes[0].raw_ns / NS_PER_S - 10.0
     every = max(1, round(clock.poll_s / 8.0 / (clock.time_s[1] - clock.time_s[0])))
@@ -170,7 +178,7 @@ HEAD = f"{'trace':28} {'ahead':>5} {'floor us':>9} {'fused us':>9} {'ratio':>6} 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("traces", nargs="*", type=Path, help="files, each also as FILE:POLL to thin it to POLL s")
-    parser.add_argument("--classes", nargs="*", default=[], choices=[*CLASSES, "semi"])
+    parser.add_argument("--classes", nargs="*", default=[], choices=[*CLASSES, "semi", *LONG])
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--first", type=int, default=100, help="first seed")
     parser.add_argument(
@@ -218,7 +226,7 @@ def _conclude(found: dict[str, dict[str, dict[str, Any]]]) -> None:
     groups: dict[tuple[str, str], dict[str, list[float]]] = {}
     for models, traces in found.items():
         for trace, horizons in traces.items():
-            kind = trace.rstrip("0123456789") if trace.rstrip("0123456789") in (*CLASSES, "semi") else trace
+            kind = trace.rstrip("0123456789") if trace.rstrip("0123456789") in (*CLASSES, "semi", *LONG) else trace
             for horizon, cell in horizons.items():
                 groups.setdefault((kind, horizon), {}).setdefault(models, []).append(cell["ratio"])
     print(f"{'':28} {'ahead':>5} " + " ".join(f"{name:>15}" for name in found))
