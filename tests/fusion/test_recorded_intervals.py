@@ -1,9 +1,6 @@
 """Intervals on recorded clocks: the quick form of tests/bench/calibration_recorded.py."""
 
-import gzip
-import json
 import math
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +10,7 @@ import numpy as np
 import pytest
 from tests import scripts
 
-BENCH = Path(__file__).resolve().parents[1] / "bench" / "calibration_recorded.py"
+BENCH = scripts.BENCH / "calibration_recorded.py"
 
 
 @pytest.fixture(scope="module")
@@ -55,25 +52,7 @@ def test_a_miss_is_marked_when_chance_does_not_explain_it(
 
 def test_it_prints_coverage_and_score_of_each_method(tmp_path: Path) -> None:
     """On a steady clock with known noise all levels lie in order, scores are positive, and blocks are counted."""
-    rng = np.random.default_rng(5)
-    t = np.arange(0, 12_000, 64.0)
-    folder = tmp_path / "data"
-    folder.mkdir()
-    with gzip.open(folder / "steady.csv.gz", "wt") as file:
-        file.write("t_s,offset_s,delay_s,truth_offset_s\n")
-        for at in t:
-            out_s, back_s = rng.exponential(1e-5, 2)
-            offset = 2e-6 * at
-            file.write(f"{at},{offset + (out_s - back_s) / 2:.12f},{1e-3 + out_s + back_s:.9f},{offset:.12f}\n")
-    done = subprocess.run(
-        [sys.executable, str(BENCH), "--json", "--processes", "1", "steady"],
-        env={"CHRONOTICK_TEST_DATA": str(tmp_path), "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    (row,) = json.loads(done.stdout)["traces"]
+    row = scripts.figures_of_steady(BENCH, tmp_path, 12_000.0, "--processes", "1")
     assert row["truth"] == "apart"
     minute = row["horizons"]["60s"]
     for method in ("chronotick", "floor", "kalman"):

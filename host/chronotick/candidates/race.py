@@ -33,7 +33,7 @@ class Race:
         epoch: the floor's.
         since_raw_ns: where the history begins.
         generation: grows by one when filters were lost: what was remembered of each is void.
-        odds: how surely each kind of shape has led.
+        share: of the whole vote, by kind. odds: how surely cycles (days among them) and decays have led.
     """
 
     LINE: Final = "line"
@@ -52,6 +52,7 @@ class Race:
         self.epoch: int = state.epoch
         self.generation: int = 0
         self.odds: dict[str, Odds] = {kind: Odds(rules.odds_half_life_s) for kind in (self.CYCLE, self.DECAY)}
+        self.share: dict[str, float] = self._shared()
         self._updates = 0
         v0, _, v2, _ = state.variance
         for kind, one in self.sets.items():
@@ -89,9 +90,9 @@ class Race:
         if abs(z_s) > _RECENTRE_S:
             self.reference_ns += s_to_ns(z_s)
         self._updates += 1
-        share = {kind: float(votes.sum()) for kind, votes in self.shares(tuple(self.sets)).items()}
-        self.odds[self.CYCLE].add(self.raw_ns, share[self.CYCLE] + share[self.DAY])
-        self.odds[self.DECAY].add(self.raw_ns, share[self.DECAY])
+        self.share = self._shared()
+        self.odds[self.CYCLE].add(self.raw_ns, self.share[self.CYCLE] + self.share[self.DAY])
+        self.odds[self.DECAY].add(self.raw_ns, self.share[self.DECAY])
 
     def step(self, first: Measurement, epoch: int) -> None:
         """Theta has stepped and `first` is the first measurement after it; the oscillator is the same."""
@@ -111,6 +112,9 @@ class Race:
         raw = {kind: np.exp(self.log_weight[kind] - best) for kind in kinds}
         total = sum(float(one.sum()) for one in raw.values())
         return {kind: one / total for kind, one in raw.items()}
+
+    def _shared(self) -> dict[str, float]:
+        return {kind: float(votes.sum()) for kind, votes in self.shares(tuple(self.sets)).items()}
 
     def _drop_lost(self, kind: str) -> None:
         lost = self.sets[kind].lost()

@@ -76,8 +76,7 @@ class Shapes:
         if race is None or race.epoch != state.epoch:
             return ()
         found = []
-        everything = {kind: float(one.sum()) for kind, one in race.shares(tuple(race.sets)).items()}
-        cycles, decay = everything[Race.CYCLE] + everything[Race.DAY], everything[Race.DECAY]
+        cycles, decay = race.share[Race.CYCLE] + race.share[Race.DAY], race.share[Race.DECAY]
         early = race.span_s < self._rules.quiet_s
         # A curvature is as well half a long cycle as a warm-up, and the cycle would swing back.
         if cycles > decay and (not early or cycles >= self._rules.beyond_doubt):

@@ -9,6 +9,7 @@ class GateRules(msgspec.Struct, frozen=True):
     Where they come from: loss, half-life, power, long_share, noisy_t, hold_over_share, min_scores and min_spans from a
     prototype study on simulated and recorded clocks. absurd_sigma, strikes and the watch's constants
     were set on the simulated clocks of the tests, some of them of the same seeds; no recorded trace was used for them.
+    What follows and credit ask for was chosen with simulated and recorded clocks in sight (ADR 13).
 
     Attributes:
         close_share: an open candidate closes below this share of the gain that opened it.
