@@ -7,7 +7,7 @@ import pytest
 
 from chronotick.clock.tuning import Tuning
 from chronotick.config.schema import FusionConfig
-from chronotick.fusion import Gate
+from chronotick.fusion import Gate, GateRules
 
 S = 10**9
 RAW0_NS = 1_000 * S
@@ -108,13 +108,21 @@ def test_no_fix_is_held_against_who_is_fitted_to_it(gate: Gate, own_line: Callab
         assert gate.is_open(NAME, 0) is not shut
 
 
-def test_on_credit_some_of_the_gain_is_believed_at_once(gate: Gate, own_line: Callable) -> None:
-    """With t below 1 a record alone gives a candidate half of the weight; with credit most of it."""
-    noise = 1e-5 * np.random.default_rng(5).standard_normal(60)
+def test_on_credit_some_of_the_gain_is_believed_at_once(own_line: Callable) -> None:
+    """With t below 1 the gain gives a candidate half of the weight; with the credit's sureness nearly all of it."""
+    noise = 1e-5 * np.random.default_rng(5).standard_normal(5)
     one = own_line(1e-6, log_odds=3.0)
-    gate.admit(one)
-    feed(gate, FLOOR_S[:5], 0.4 * FLOOR_S[:5] + 0.2 * noise[:5])
-    assert share(gate, one, 0) > 0.8
+    shares = []
+    for sureness in (0.0, 0.8):
+        gate = Gate(LADDER, Tuning(), FusionConfig(), GateRules(credit_sureness=sureness))
+        gate.admit(one)
+        feed(gate, FLOOR_S[:5], 0.4 * FLOOR_S[:5] + noise)
+        shares.append(share(gate, one, 0))
+        reason = gate.explain([one], RAW0_NS)[0].reason
+        assert reason.startswith("The fixes speak for its shape, and it saves")
+        assert reason.endswith("of the weight.")
+    assert shares[0] == pytest.approx(0.5)
+    assert shares[1] > 0.9
 
 
 def test_credit_does_not_compete_with_a_rule(gate: Gate, own_line: Callable) -> None:

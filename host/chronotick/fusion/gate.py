@@ -372,7 +372,8 @@ class Gate:
         elif self._unscored(name, rung) and weight > 0:
             reason = f"The fixes speak for its shape, so it has {weight:.0%} of the weight before it is scored here."
         elif evidence.open and evidence.on_credit and weight > 0:
-            reason = f"The fixes speak for its shape, and it saves {gain:.0%} of the floor's loss: {weight:.0%}."
+            saved = f"it saves {gain:.0%} of the floor's loss (t = {t:.1f})"
+            reason = f"The fixes speak for its shape, and {saved}, so it has {weight:.0%} of the weight."
         elif evidence.open and weight > 0:
             reason = f"It saves {gain:.0%} of the floor's loss (t = {t:.1f}), so it has {weight:.0%} of the weight."
         elif evidence.open:
