@@ -48,3 +48,11 @@ def test_a_damaged_line_is_named(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"line \d is not a measurement"):
         read_trace(path)
+
+
+@pytest.mark.parametrize("text", [CHRONY, PEERS])
+def test_a_log_that_is_being_written_is_read(tmp_path: Path, text: str) -> None:
+    """Half a line at the end is left out."""
+    path = tmp_path / "log"
+    path.write_text(text + text.splitlines()[-1][:50])
+    assert len(read_trace(path).fixes) == len([line for line in text.splitlines() if line[0].isdigit()])

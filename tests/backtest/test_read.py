@@ -1,6 +1,7 @@
 """Traces from files."""
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,10 @@ def test_fixes_can_be_thinned(trace_csv: Path) -> None:
         ("t_s,offset_s\n1,2\n", "1 usable"),
         ("t_s,offset_s\n1,x\n2,3\n", "not a number"),
         ("", "no measurements"),
+        ("t_s,offset_s\n5,1\n5,2\n", "one instant only"),
+        ("t_s,offset_s\n1,1e12\n2,1e12\n", "offsets go beyond"),
+        ("t_s,offset_s\n1e300,1\n2,1\n", "times go beyond"),
+        ("t_s,offset_s,truth_offset_s\n1,1,nan\n2,1,\n", "'truth_offset_s' holds no number"),
         ("t_s,offset_s,T1_raw\n1,2,3\n4,5,6\n", "no file of the truth"),
     ],
 )
@@ -73,6 +78,50 @@ def test_a_file_that_is_no_trace_is_told_so(tmp_path: Path, text: str, says: str
 
 def test_truth_is_not_read_across_gaps() -> None:
     """Between points that are far apart, and outside, nothing is known."""
-    truth = Truth.of(np.array([0.0, 1, 2, 3, 50, 51]), np.array([0.0, 1, 2, 3, 50, 51]))
+    times_s = np.array([*range(31), 80.0, 81.0])
+    truth = Truth.of(times_s, times_s)
     assert truth.at(np.array([1.5]))[0] == 1.5
-    assert np.isnan(truth.at(np.array([20.0, -1.0, 52.0]))).all()
+    assert np.isnan(truth.at(np.array([40.0, -1.0, 82.0]))).all()
+
+
+def test_servers_asked_in_one_moment_leave_no_gap_until_the_next() -> None:
+    """Most distances between points are those within a burst, and truth is known all the time."""
+    times_s = np.array([64.0 * i + 0.01 * k for i in range(20) for k in range(5)])
+    assert Truth.of(times_s, times_s).at(np.array([100.0]))[0] == 100.0
+    together = np.repeat(np.arange(20) * 64.0, 4)
+    assert Truth.of(together, together).at(np.array([100.0]))[0] == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace(",", ";"),
+        lambda text: text.replace(",", "\t"),
+        lambda text: text.replace(",", " , "),
+        lambda text: text.replace("\n", ",a word\n").replace("a word", "remark", 1),
+    ],
+    ids=["mark", "semicolons", "tabs", "blanks", "remarks"],
+)
+def test_what_spreadsheets_write_is_read(trace_csv: Path, change: Callable[[str], str]) -> None:
+    """A byte order mark, other delimiters, blanks, and a column of words are no obstacle."""
+    expected = read_trace(trace_csv).fixes
+    trace_csv.write_text(change(trace_csv.read_text()))
+    assert read_trace(trace_csv).fixes == expected
+
+
+def test_gzip_is_known_by_its_bytes(trace_csv: Path) -> None:
+    """Whatever the file is called; and one that is cut short is called so."""
+    expected = read_trace(trace_csv).fixes
+    packed = gzip.compress(trace_csv.read_bytes())
+    trace_csv.write_bytes(packed)
+    assert read_trace(trace_csv).fixes == expected
+    trace_csv.write_bytes(packed[:-100])
+    with pytest.raises(ConfigError, match="damaged or cut short"):
+        read_trace(trace_csv)
+
+
+def test_a_poll_that_leaves_nothing_is_refused(trace_csv: Path) -> None:
+    """Instead of figures of nothing."""
+    with pytest.raises(ConfigError, match="leaves 1"):
+        read_trace(trace_csv, poll_s=1e9)

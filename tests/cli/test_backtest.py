@@ -1,6 +1,7 @@
 """`chronotick backtest` as a user meets it."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,12 +56,14 @@ def test_a_report_stands_alone(trace: Path, tmp_path: Path, capsys: pytest.Captu
     page = (folder / "report.html").read_text()
     assert page.count("<svg") == 5
     assert "src=" not in page
-    assert 'href="http' not in page
+    assert not re.search(r"(?:href|src)=.?https?:|url\(.?http", page)
+    for said in ("held the truth<", "hours since the first fix", "the newest offset, held", "prefers-color-scheme"):
+        assert said in page
     assert json.loads((folder / "result.json").read_text())["traces"][0]["name"] == "clock"
     assert "report.html" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("given", ["", "5", "x", "-5s", "1d", "0s", "nans"])
+@pytest.mark.parametrize("given", ["", "x", "-5s", "1y", "0s", "nans", "5s 1m"])
 def test_a_wrong_horizon_is_refused(given: str) -> None:
     """With the form that is expected."""
     with pytest.raises(ConfigError, match="horizon"):
@@ -69,7 +72,7 @@ def test_a_wrong_horizon_is_refused(given: str) -> None:
 
 def test_horizons_have_units() -> None:
     """In order, once each."""
-    assert backtest.horizons("1h, 5s,60s,1m") == [5.0, 60.0, 3600.0]
+    assert backtest.horizons("1h, 5s,60s,1m,0.5d,250ms,30") == [0.25, 5.0, 30.0, 60.0, 3600.0, 43_200.0]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +82,8 @@ def test_horizons_have_units() -> None:
         (["{trace}", "--weights", "ttm"], "expected NAME=FOLDER"),
         (["{trace}", "--weights", "ttm=/x"], "which --models does not"),
         (["{trace}", "--report", "/proc/no"], "can not be written to"),
+        (["{trace}", "--poll", "nan"], "no time between two fixes"),
+        (["{trace}", "--models", "nosuch"], "can not be used"),
     ],
 )
 def test_bad_input_has_a_sentence(
@@ -88,3 +93,13 @@ def test_bad_input_has_a_sentence(
     given = [one.format(trace=trace) for one in arguments]
     assert main(["backtest", *given, "--horizons", "60s"]) == exits.CONFIG
     assert says in capsys.readouterr().err
+
+
+def test_what_can_not_be_scored_is_said(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A horizon beyond the trace in a line, nothing at all with exit code 1."""
+    assert main(["backtest", str(trace), "--horizons", "60s,9h"]) == exits.OK
+    assert "Nothing could be scored 9h ahead" in capsys.readouterr().out
+    assert main(["backtest", str(trace), "--horizons", "9h", "--json"]) == exits.NEGATIVE
+    captured = capsys.readouterr()
+    assert "nothing could be scored: clock" in captured.err
+    assert json.loads(captured.out)["traces"][0]["horizons"] == {"9h": {}}

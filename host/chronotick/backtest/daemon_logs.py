@@ -35,14 +35,17 @@ def recognised(lines: Sequence[str]) -> bool:
     return bool(_CHRONY.match(first) or _PEERSTATS.match(first))
 
 
-def read_rows(lines: Sequence[str]) -> list[Row]:
+def read_rows(lines: Sequence[str], *, whole: bool = True) -> list[Row]:
     """All measurements.
+
+    Args:
+        whole: the last line is; else it is left out, as of a log that is being written.
 
     Raises:
         ValueError: a line of data that is not of its log's form; says which.
     """
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines if whole else lines[:-1], 1):
         if not _is_data(line):
             continue
         try:

@@ -72,7 +72,9 @@ class PluginModels:
             views = self._supervisor.views()
             for view in views:
                 if view.state in _HOPELESS:
-                    raise PluginError(f"The model {view.name} can not be used: {view.detail}", mend=view.mend or None)
+                    raise PluginError(
+                        f"The model {view.name} can not be used: {view.detail.rstrip('.')}.", mend=view.mend or None
+                    )
             if all(view.state is State.READY for view in views):
                 break
             if progress is not None:

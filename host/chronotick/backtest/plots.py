@@ -18,6 +18,10 @@ from chronotick.fusion.gate import FLOOR
 # Points drawn of one line: more are not seen and make the file large.
 _MOST_POINTS: Final = 1500
 _LABELS: Final = {OURS: "ChronoTick", FLOOR: "floor", "hold_last": "last sample held", "kalman": "plain Kalman"}
+_HOURS: Final = "hours since the first fix"
+# ChronoTick and the floor have their colours in every figure; others take the next ones.
+_OURS_COLOUR: Final = "C0"
+_FLOOR_COLOUR: Final = "C1"
 _STYLE: Final[Any] = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "chronotick",  # the same report from the same trace
@@ -29,19 +33,24 @@ _STYLE: Final[Any] = {
 }
 
 
+def ahead(horizon: str) -> str:
+    """A horizon for people."""
+    return "between fixes" if horizon == "serve" else f"{horizon} ahead"
+
+
 def errors(column: Column, horizon: str, methods: Sequence[str] = (FLOOR, OURS)) -> str:
     """Errors over time, with the 95 % interval of ours."""
 
     def draw(axes: Axes) -> None:
         hours = _thin(np.array(column.origin_s) / 3600.0)
         half = _thin(np.array(column.half_width_s[OURS])[:, LEVELS.index(0.95)] * 1e6)
-        axes.fill_between(hours, -half, half, alpha=0.15, linewidth=0, label="95 % interval", color="C0")
-        for name, colour in zip(methods, ("C1", "C0"), strict=True):
+        axes.fill_between(hours, -half, half, alpha=0.15, linewidth=0, label="95 % interval", color=_OURS_COLOUR)
+        for name, colour in zip(methods, (_FLOOR_COLOUR, _OURS_COLOUR), strict=True):
             axes.plot(
                 hours, _thin(np.array(column.error_s[name]) * 1e6), linewidth=0.8, label=_name(name), color=colour
             )
-        axes.set(xlabel="hours", ylabel="error, us", title=f"Error {_ahead(horizon)}")
-        axes.legend(loc="upper left", fontsize=8)
+        axes.set(xlabel=_HOURS, ylabel="error, us", title=f"Error {ahead(horizon)}")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, fontsize=8, frameon=False)
 
     return _svg(draw, width=9.0)
 
@@ -54,8 +63,20 @@ def reliability(columns: dict[str, Column]) -> str:
         for horizon, column in columns.items():
             size = np.abs(np.array(column.error_s[OURS]))
             half = np.array(column.half_width_s[OURS])
-            axes.plot(LEVELS, [(size <= half[:, i]).mean() for i in range(len(LEVELS))], "o-", label=horizon)
-        axes.set(xlabel="level asked for", ylabel="share inside", title="Reliability", xlim=(0.45, 1), ylim=(0, 1.02))
+            axes.plot(
+                LEVELS,
+                [(size <= half[:, i]).mean() for i in range(len(LEVELS))],
+                "o-",
+                markersize=4,
+                label=ahead(horizon),
+            )
+        axes.set(
+            xlabel="level asked for",
+            ylabel="share that held the truth",
+            title="Reliability",
+            xlim=(0.45, 1.02),
+            ylim=(0, 1.05),
+        )
         axes.legend(loc="lower right", fontsize=8)
 
     return _svg(draw)
@@ -68,9 +89,11 @@ def weights(column: Column, horizon: str) -> str:
         names = sorted({name for one in column.weights for name in one}, key=lambda name: (name != FLOOR, name))
         hours = _thin(np.array(column.origin_s) / 3600.0)
         shares = [_thin(np.array([one.get(name, 0.0) for one in column.weights])) for name in names]
-        axes.stackplot(hours, shares, labels=[_name(name) for name in names], alpha=0.8, linewidth=0)
-        axes.set(xlabel="hours", ylabel="weight", title=f"Weights {_ahead(horizon)}", ylim=(0, 1))
-        axes.legend(loc="upper left", fontsize=8)
+        others = iter(f"C{i}" for i in range(2, 2 + len(names)))
+        colours = [_FLOOR_COLOUR if name == FLOOR else next(others) for name in names]
+        axes.stackplot(hours, shares, labels=[_name(name) for name in names], colors=colours, alpha=0.8, linewidth=0)
+        axes.set(xlabel=_HOURS, ylabel="share", title=f"Weights {ahead(horizon)}", ylim=(0, 1))
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=6, fontsize=8, frameon=False)
 
     return _svg(draw, width=9.0)
 
@@ -84,7 +107,7 @@ def allan(trace: Trace) -> str:
         axes.loglog(*allan_deviation(raw_s, theta_s), "o-", markersize=3, label="fixes")
         if trace.independent:
             axes.loglog(*allan_deviation(trace.truth.raw_s, trace.truth.theta_s), "o-", markersize=3, label="truth")
-        axes.set(xlabel="tau, s", ylabel="Allan deviation", title="The oscillator")
+        axes.set(xlabel="tau, s", ylabel="Allan deviation, s/s", title="The oscillator")
         axes.legend(fontsize=8)
 
     return _svg(draw)
@@ -97,17 +120,13 @@ def histogram(values: NDArray[np.float64], horizon: str) -> str:
         bins = 10
         axes.hist(values, bins=bins, range=(0, 1), weights=np.full(len(values), bins / max(len(values), 1)))
         axes.axhline(1.0, color="0.4", linewidth=0.8)
-        axes.set(xlabel="PIT", ylabel="density", title=f"Where truth fell, {_ahead(horizon)}")
+        axes.set(xlabel="place in the intervals (PIT)", ylabel="density", title=f"Where truth fell, {ahead(horizon)}")
 
     return _svg(draw)
 
 
 def _name(method: str) -> str:
     return _LABELS.get(method, method)
-
-
-def _ahead(horizon: str) -> str:
-    return "between fixes" if horizon == "serve" else f"{horizon} ahead"
 
 
 def _thin(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -119,6 +138,6 @@ def _svg(draw: Callable[[Axes], Any], width: float = 4.4) -> str:
         figure = Figure(figsize=(width, 3.0), layout="constrained")
         draw(figure.add_subplot())
         out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None})
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = out.getvalue()
     return text[text.index("<svg") :]

@@ -5,8 +5,6 @@ local); optional `delay_s` round trip, `uncertainty_s` of the measurement, `trut
 `source` name of the server. Without a truth column the offsets are the truth: a clock measured by something far better.
 """
 
-import csv
-import gzip
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +12,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from chronotick.backtest.daemon_logs import read_rows, recognised
+from chronotick.backtest.table import FORMS, Table, read_table
 from chronotick.backtest.trace import DISPERSION_S, Trace, Truth, fixes_of
 from chronotick.errors import ConfigError, StoreError
 from chronotick.ntp.fix import Fix
 from chronotick.store import reader
 from chronotick.store.entries import MAGIC
+from chronotick.store.place import LOG_FOLDER
 from chronotick.units import NS_PER_S, s_to_ns
 
 # Share of a real trace that is not scored: there its constant is learned, and the estimator settles.
@@ -28,6 +27,8 @@ UNSCORED_SHARE: Final = 0.4
 UNSCORED_SIMULATED_S: Final = 1800.0
 # Fixes come a little out of order; a raw clock that goes back further has begun anew, s.
 _BOOT_S: Final = 60.0
+# Longer spans and larger offsets are no seconds of a clock.
+_MOST_S: Final = 4e9
 # The client of the simulator's recordings that is replayed; the other ran chronyd only.
 _CLIENT: Final = 5.0
 
@@ -37,31 +38,33 @@ def read_trace(path: Path, *, poll_s: float = 0.0) -> Trace:
 
     Args:
         path: a CSV file, chronyd's measurements.log, ntpd's peerstats, or the `..._meas.csv` of a simulator's pair,
-            beside its `..._truth.csv`; each may be gzipped. Or an event log: a folder of segments, or one segment.
+            beside its `..._truth.csv`; each may be gzipped. Or an event log: a host's state directory,
+            its folder of segments, or one segment.
         poll_s: leave out fixes closer than this to the one before, s.
 
     Raises:
         ConfigError: it can not be read, lacks a column, or holds fewer than two measurements.
     """
     if path.is_dir() or _begins_with(path, MAGIC):
-        return _event_log(path, poll_s)
-    table = _read(path)
+        inside = path / LOG_FOLDER
+        return _event_log(inside if inside.is_dir() else path, poll_s)
+    table = read_table(path)
     if "T1_raw" in table:
         return _simulated(path, table, poll_s)
     for name in ("t_s", "offset_s"):
         if name not in table:
-            raise ConfigError(f"{path} has no column {name!r}.", mend="A trace needs the columns t_s and offset_s.")
+            raise ConfigError(f"{path} has no column {name!r}.", mend=FORMS)
     return _recorded(path, table, poll_s)
 
 
-def _recorded(path: Path, table: "_Table", poll_s: float) -> Trace:
+def _recorded(path: Path, table: Table, poll_s: float) -> Trace:
     good = np.isfinite(table["t_s"]) & np.isfinite(table["offset_s"])
     t = table["t_s"][good]
-    _demand(path, len(t))
+    _demand(path, t, table["offset_s"][good])
     order = np.argsort(t, kind="stable")
     raw_s, theta_s = t[order] - t[order][0], table["offset_s"][good][order]
     names = [table.sources[i] for i in np.flatnonzero(good)[order]]
-    kept = _spaced(raw_s, poll_s)
+    kept = _spaced(path, raw_s, poll_s)
 
     def column(name: str) -> NDArray[np.float64]:
         values = table[name][good][order] if name in table else np.zeros(len(raw_s))
@@ -72,6 +75,11 @@ def _recorded(path: Path, table: "_Table", poll_s: float) -> Trace:
     independent = "truth_offset_s" in table
     true_s = table["truth_offset_s"][good][order] if independent else theta_s
     known = np.isfinite(true_s)
+    if not known.any():
+        raise ConfigError(
+            f"{path}: the column 'truth_offset_s' holds no number.",
+            mend="Fill it, or leave it out: then later offsets are the truth.",
+        )
     start_s = float(raw_s[int(UNSCORED_SHARE * len(raw_s))])
     early = known & (raw_s < start_s)
     constant_s = float(np.median((true_s - theta_s)[early])) if independent and early.any() else 0.0
@@ -90,9 +98,9 @@ def _event_log(path: Path, poll_s: float) -> Trace:
     try:
         fixes = list(reader.fixes(path))
     except StoreError as error:
-        raise ConfigError(f"{path}: {error.message}", mend=error.mend) from error
-    _demand(path, len(fixes))
+        raise ConfigError(error.message, mend=FORMS) from error
     raw_ns = np.array([fix.raw_ns for fix in fixes])
+    _demand(path, raw_ns / NS_PER_S)
     if (np.diff(raw_ns) < -s_to_ns(_BOOT_S)).any():
         raise ConfigError(
             f"{path} holds more than one boot of the machine, whose clocks have nothing to do with each other.",
@@ -102,7 +110,7 @@ def _event_log(path: Path, poll_s: float) -> Trace:
     raw_s = (raw_ns[order] - raw_ns[order][0]) / NS_PER_S
     # Theta is some decades: relative to the first, so that float64 seconds resolve less than a nanosecond.
     shift_ns = fixes[int(order[0])].theta_ns
-    kept = _spaced(raw_s, poll_s)
+    kept = _spaced(path, raw_s, poll_s)
     moved = [_moved(fixes[i], raw_ns[order][0], shift_ns) for i in order[kept].tolist()]
     return Trace(
         name=_name(path),
@@ -132,17 +140,17 @@ def _begins_with(path: Path, magic: bytes) -> bool:
         return False
 
 
-def _simulated(path: Path, table: "_Table", poll_s: float) -> Trace:
+def _simulated(path: Path, table: Table, poll_s: float) -> Trace:
     """Exchanges of one client against the raw clock, and each second of the raw clock's true error beside."""
     beside = path.with_name(path.name.replace("_meas", "_truth"))
     if beside == path or not beside.exists():
         raise ConfigError(f"{path} has no file of the truth beside it.", mend=f"It is looked for as {beside.name}.")
-    true = _read(beside)
+    true = read_table(beside)
     mine = table["client_node"] == _CLIENT
     raw_s = ((table["T1_raw"] + table["T4_raw"]) / 2)[mine]
-    _demand(path, len(raw_s))
+    _demand(path, raw_s, table["offset_raw"][mine])
     order = np.argsort(raw_s, kind="stable")
-    kept = order[_spaced(raw_s[order], poll_s)]
+    kept = order[_spaced(path, raw_s[order], poll_s)]
     delay_s = table["delay"][mine]
     names = [f"server {name}" for name in np.array(table.servers)[mine]]
     truth_s = true["t_true"] + true["raw_clock_error"]
@@ -163,67 +171,26 @@ def _simulated(path: Path, table: "_Table", poll_s: float) -> Trace:
     )
 
 
-class _Table(dict[str, NDArray[np.float64]]):
-    """Columns of numbers by name, and the two columns of names."""
-
-    sources: list[str]
-    servers: list[str]
-
-
-def _read(path: Path) -> _Table:
-    try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-            lines = file.read().splitlines()
-        if recognised(lines):
-            return _of_daemon(path, lines)
-        rows = list(csv.reader(lines))
-    except (OSError, UnicodeDecodeError, EOFError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ConfigError(f"{path} can not be read: {reason}.") from error
-    if len(rows) < 2:
-        raise ConfigError(f"{path} holds no measurements.")
-    heads, body = rows[0], [row for row in rows[1:] if row]
-    table = _Table()
-    texts: dict[str, list[str]] = {}
-    for at, head in enumerate(heads):
-        cells = [row[at] if at < len(row) else "" for row in body]
-        if head in ("source", "server"):
-            texts[head] = cells
-            continue
-        try:
-            table[head] = np.array([float(cell) if cell else np.nan for cell in cells])
-        except ValueError as error:
-            raise ConfigError(f"{path}: column {head!r} holds something that is not a number: {error}.") from error
-    table.sources = texts.get("source", [""] * len(body))
-    table.servers = texts.get("server", [""] * len(body))
-    return table
-
-
-def _of_daemon(path: Path, lines: list[str]) -> _Table:
-    try:
-        rows = read_rows(lines)
-    except ValueError as error:
-        raise ConfigError(f"{path}: {error}.") from error
-    table = _Table()
-    for name in ("t_s", "offset_s", "delay_s", "claim_s"):
-        table[name] = np.array([getattr(row, name) for row in rows])
-    table.sources = [row.server for row in rows]
-    table.servers = table.sources
-    return table
-
-
-def _spaced(raw_s: NDArray[np.float64], poll_s: float) -> list[int]:
+def _spaced(path: Path, raw_s: NDArray[np.float64], poll_s: float) -> list[int]:
     kept, last = [], -np.inf
     for i, at in enumerate(raw_s.tolist()):
         if at - last >= poll_s:
             kept.append(i)
             last = at
+    if len(kept) < 2:
+        raise ConfigError(f"{path}: of its measurements a poll of {poll_s:g} s leaves {len(kept)}, and two are needed.")
     return kept
 
 
-def _demand(path: Path, count: int) -> None:
-    if count < 2:
-        raise ConfigError(f"{path} holds {count} usable measurements, and two are needed.")
+def _demand(path: Path, raw_s: NDArray[np.float64], offset_s: NDArray[np.float64] | None = None) -> None:
+    """Two instants at least, and nothing that nanoseconds in 64 bits can not hold."""
+    if len(np.unique(raw_s)) < 2:
+        found = f"{len(raw_s)} usable measurements" if len(raw_s) < 2 else "measurements of one instant only"
+        raise ConfigError(f"{path} holds {found}, and two instants are needed.", mend=FORMS)
+    spans = (float(np.ptp(raw_s)), 0.0 if offset_s is None else float(np.abs(offset_s).max()))
+    if max(spans) > _MOST_S:
+        what = "times" if spans[0] > _MOST_S else "offsets"
+        raise ConfigError(f"{path}: its {what} go beyond a hundred years.", mend="Both are in seconds.")
 
 
 def _name(path: Path) -> str:

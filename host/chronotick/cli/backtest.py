@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chronotick.cli import exits
 from chronotick.cli.common import Commands, add_command, add_config, add_json
-from chronotick.cli.output import print_json, progress_bar, table, wrap
-from chronotick.errors import ConfigError
+from chronotick.cli.durations import duration_s
+from chronotick.cli.output import duration, print_error, print_json, progress_bar, table, wrap
+from chronotick.errors import ConfigError, PluginError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from chronotick.backtest.models import PluginModels
     from chronotick.config.schema import Config, RoleConfig
 
-UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 HORIZONS: Final = "5s,60s,10m,1h"
+UNSCORED: Final = (
+    "A forecast is scored where there is truth that far behind a fix, after the first 40 % of a trace "
+    "(30 min of a simulated one)."
+)
 # Figures of these come first, in this order; candidates follow.
 FIRST: Final = ("chronotick", "floor", "chronyd", "hold_last", "linear", "holt", "kalman", "do_nothing")
 
@@ -37,7 +41,7 @@ def add(commands: Commands) -> None:
         "A trace is a CSV with the columns t_s, offset_s and, where known, delay_s, truth_offset_s, source; or\n"
         "chronyd's measurements.log, or ntpd's peerstats, or a host's event log. Errors are against truth_offset_s,\n"
         "else against later offsets.\n"
-        "exit codes: 0 scored, 1 nothing could be scored, 78 a trace or a key is wrong",
+        "exit codes: 0 scored, 1 nothing could be scored, 78 a trace, a model or a key is wrong",
     )
     parser.add_argument("traces", nargs="+", type=Path, metavar="TRACE", help="recorded clocks")
     parser.add_argument(
@@ -67,11 +71,14 @@ def run(args: argparse.Namespace) -> int:
     from chronotick.backtest.score import score
 
     horizons_s = horizons(args.horizons)
+    if not 0.0 <= args.poll < math.inf:
+        raise ConfigError(f"--poll {args.poll:g} is no time between two fixes.", mend="Give seconds, for example 64.")
     config = _config(args)
     if args.report is not None:
         _demand_plots()
     traces = [read_trace(path, poll_s=args.poll) for path in args.traces]
-    results, kept = [], []
+    results: list[dict[str, Any]] = []
+    kept = []
     with contextlib.ExitStack() as stack:
         models = _ready(config, stack)
         for number, trace in enumerate(traces, 1):
@@ -85,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
                 "name": trace.name,
                 "fixes": len(trace.fixes),
                 "poll_s": trace.poll_s,
+                "span_s": trace.span_s,
                 "constant_us": trace.constant_s * 1e6,
                 "independent_truth": trace.independent,
                 "scored_from_s": trace.score_from_s,
@@ -104,7 +112,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"The report is {where}.", file=sys.stderr)
     if args.json:
         print_json(body)
-    return exits.OK if any(one["horizons"] for one in results) else exits.NEGATIVE
+    blank = [one["name"] for one in results if not any(one["horizons"].values())]
+    if blank:
+        print_error(f"nothing could be scored: {', '.join(blank)}. {UNSCORED}")
+    return exits.OK if len(blank) < len(results) else exits.NEGATIVE
 
 
 def _tell(bar: "Progress", task: "TaskID", share: float) -> None:
@@ -115,17 +126,16 @@ def horizons(given: str) -> list[float]:
     """ "5s,10m,1h" in seconds.
 
     Raises:
-        ConfigError: one is not a number with a unit, or not positive.
+        ConfigError: one is no duration, or not positive.
     """
     found = []
     for one in filter(None, (part.strip() for part in given.split(","))):
         try:
-            seconds = float(one[:-1]) * UNITS[one[-1]]
-        except (ValueError, KeyError):
-            seconds = math.nan
-        if not (math.isfinite(seconds) and seconds > 0):
-            raise ConfigError(f"`{one}` is no horizon.", mend="Write, for example, --horizons 5s,60s,10m,1h.")
-        found.append(seconds)
+            found.append(duration_s(one))
+        except argparse.ArgumentTypeError as error:
+            raise ConfigError(
+                f"`{one}` is no horizon.", mend="Write, for example, --horizons 5s,60s,10m,1h."
+            ) from error
     if not found:
         raise ConfigError("No horizon was given.", mend="Write, for example, --horizons 5s,60s,10m,1h.")
     return sorted(set(found))
@@ -133,7 +143,7 @@ def horizons(given: str) -> list[float]:
 
 def text(result: dict[str, Any]) -> str:
     """One trace for people: a table per horizon, and a note on the truth."""
-    lines = [f"{result['name']}: {result['fixes']} fixes, one each {result['poll_s']:.3g} s"]
+    lines = [f"{result['name']}: {result['fixes']} fixes in {duration(result['span_s'])}"]
     if result["constant_us"]:
         lines.append(
             wrap(
@@ -142,7 +152,14 @@ def text(result: dict[str, Any]) -> str:
             )
         )
     if not result["independent_truth"]:
-        lines.append("The measurements themselves are the truth: there is no better one in this trace.")
+        lines.append(
+            wrap(
+                "The measurements themselves are the truth, as there is no better one in this trace. Their noise "
+                "counts as everybody's error, and intervals that are narrower than it hold less than they ask for."
+            )
+        )
+    if missing := [name for name, methods in result["horizons"].items() if not methods]:
+        lines.append(wrap(f"Nothing could be scored {', '.join(missing)} ahead. {UNSCORED}"))
     for horizon, methods in result["horizons"].items():
         if not methods:
             continue
@@ -228,7 +245,10 @@ def _ready(config: "Config", stack: contextlib.ExitStack) -> "PluginModels | Non
     models = stack.enter_context(PluginModels(config.plugins))
     with progress_bar() as bar:
         task = bar.add_task("loading models", total=None)
-        models.load(
-            progress=lambda states: bar.update(task, description=", ".join(f"{k} {v}" for k, v in states.items()))
-        )
+        try:
+            models.load(
+                progress=lambda states: bar.update(task, description=", ".join(f"{k} {v}" for k, v in states.items()))
+            )
+        except PluginError as error:
+            raise ConfigError(error.message, mend=error.mend) from error
     return models
