@@ -152,6 +152,17 @@ def test_weights_sum_to_one_and_favour_the_better(curve: Callable) -> None:
     assert "bad/test" not in weights
 
 
+def test_two_that_are_far_better_than_the_floor_differ_by_their_own_losses(curve: Callable) -> None:
+    """With a tenth and a twentieth of the floor's error both leave it, and the better has nearly all the weight."""
+    floor = 1e-5 * np.random.default_rng(1).standard_normal(60)
+    gate = make_gate()
+    feed(gate, floor, 0.1 * floor, name="good/test")
+    feed(gate, floor, 0.05 * floor, name="better/test")
+    weights = gate.weights(64.0, [curve("good"), curve("better")], RAW0_NS)
+    assert weights["floor"] < 0.01
+    assert weights["better/test"] > 50 * weights["good/test"] > 0.0
+
+
 def test_between_two_rungs_weights_are_between_theirs(curve: Callable) -> None:
     """Open at 64 s and closed at 256 s, the weight falls from one to the other, and holds below the first."""
     gate = make_gate()

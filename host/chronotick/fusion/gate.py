@@ -6,7 +6,7 @@ target's variance; a target is weighed by how much of s is not its own noise. A 
 `open_gain` of the floor's loss and its t (`Evidence.t`) is above a boundary: `open_t`, raised by Student's factor for
 few independent scores and, because it is looked at after every score, by the logarithm of their number (Robbins 1970).
 It closes below a quarter of that gain, or when t falls below 0. Weights are loss ratios to the eighth power, the
-floor's being 1; of the gain 1 - 1/t is believed.
+floor's being 1; of the gain 1 - 1/t is believed against the floor, and all of it among the candidates.
 
 A rung is not alone. Whoever has proved better a rung below needs only a gain here, and no t against it: who is right
 ten minutes ahead is seldom wrong twenty ahead. And a shape that is fitted to each fix has a witness of its own, the
@@ -41,6 +41,8 @@ FLOOR: Final = "floor"
 _MAX_CANDIDATES: Final = 64
 # A candidate's squared error is never taken to be a smaller share of the floor's than this.
 _LEAST_OWN: Final = 0.02
+# Nor its loss.
+_LEAST_LOSS: Final = 1e-9
 # Squared errors below this are the rounding of a nanosecond, s^2.
 _LEAST_SQUARE: Final = 1e-19
 
@@ -331,7 +333,26 @@ class Gate:
                 # Credit is against the floor's line: a rule that stands in its place is beaten by a record only.
                 raw[one.name] = self._power(one.name, rung) * loudness
         total = sum(raw.values())
-        return {name: weight / total for name, weight in raw.items()}
+        weights = {name: weight / total for name, weight in raw.items()}
+        return weights if ruled else self._among_themselves(weights, rung)
+
+    def _among_themselves(self, weights: dict[str, float], rung: int) -> dict[str, float]:
+        """The same share for the floor; the rest by the candidates' own losses, where all of them have been scored.
+
+        How far to leave the floor depends on how sure it is that each is better than it. Who of them is the best does
+        not: two that are both far better than the floor differ by what they lost on the same targets.
+        """
+        heard = [name for name, weight in weights.items() if weight > 0.0 and name != FLOOR]
+        if len(heard) < 2 or any(self._unscored(name, rung) for name in heard):
+            return weights
+        lost = {name: max(1.0 - self._evidence[name][rung].gain, _LEAST_LOSS) for name in heard}
+        best = min(lost.values())
+        own = {
+            name: math.pow(best / one, self._rules.power) * 0.5 ** self._strikes.get(name, 0)
+            for name, one in lost.items()
+        }
+        share = sum(weights[name] for name in heard) / sum(own.values())
+        return weights | {name: share * one for name, one in own.items()}
 
     def _power(self, name: str, rung: int) -> float:
         """Loss ratio to the power, with as much of the gain believed as is sure; on credit some of it always is."""
