@@ -31,7 +31,9 @@ class ChronoTickError(Exception):
         self.mend = mend
 
     def __str__(self) -> str:
-        return f"{self.message} {self.mend}" if self.mend else self.message
+        if not self.mend:
+            return self.message
+        return self.message + ("" if self.mend[0].isspace() else " ") + self.mend
 
 
 class ConfigError(ChronoTickError):

@@ -201,7 +201,7 @@ async def through_plugin(
 class _Ask:
     """The smallest question."""
 
-    mask = None
+    mask = covariates = future = None
     t0_ns, step_ns, horizon, levels = 0, 1_000_000_000, HORIZON, LEVELS
 
     def __init__(self, values: np.ndarray[Any, np.dtype[np.float64]]) -> None:

@@ -12,6 +12,7 @@ from chronotick.backtest.score import score
 from chronotick.config.schema import Config
 from chronotick.errors import StoreError
 from chronotick.store import reader, state
+from chronotick.store.place import LOG_FOLDER
 from chronotick.store.replay import Replay, core_at
 from chronotick.store.segments import files
 
@@ -223,6 +224,14 @@ def test_a_log_can_be_backtested(host: Any, logged: Any) -> None:
     assert trace.fixes[-1].theta_ns == fixes[-1].theta_ns - fixes[0].theta_ns
     found = summary(score(trace, Config(), [60.0]))["60s"]
     assert found["chronotick"]["mae_us"] < found["hold_last"]["mae_us"]
+
+
+def test_a_state_directory_stands_for_its_log(tmp_path: Path) -> None:
+    """What `store.state_dir` names is what people have at hand."""
+    inside = tmp_path / LOG_FOLDER
+    inside.mkdir()
+    (inside / "events-00000001.ctklog").touch()
+    assert files(tmp_path) == files(inside) == [inside / "events-00000001.ctklog"]
 
 
 def test_a_place_without_a_log_is_said(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from chronotick.errors import ConfigError, StoreError
 from chronotick.ntp.fix import Fix
 from chronotick.store import reader
 from chronotick.store.entries import MAGIC
-from chronotick.store.place import LOG_FOLDER
 from chronotick.units import NS_PER_S, s_to_ns
 
 # Share of a real trace that is not scored: there its constant is learned, and the estimator settles.
@@ -46,8 +45,7 @@ def read_trace(path: Path, *, poll_s: float = 0.0) -> Trace:
         ConfigError: it can not be read, lacks a column, or holds fewer than two measurements.
     """
     if path.is_dir() or _begins_with(path, MAGIC):
-        inside = path / LOG_FOLDER
-        return _event_log(inside if inside.is_dir() else path, poll_s)
+        return _event_log(path, poll_s)
     table = read_table(path)
     if "T1_raw" in table:
         return _simulated(path, table, poll_s)
@@ -98,7 +96,7 @@ def _event_log(path: Path, poll_s: float) -> Trace:
     try:
         fixes = list(reader.fixes(path))
     except StoreError as error:
-        raise ConfigError(error.message, mend=FORMS) from error
+        raise ConfigError(error.message, mend=error.mend) from error
     raw_ns = np.array([fix.raw_ns for fix in fixes])
     _demand(path, raw_ns / NS_PER_S)
     if (np.diff(raw_ns) < -s_to_ns(_BOOT_S)).any():

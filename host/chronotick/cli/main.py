@@ -114,7 +114,8 @@ def code_of(error: ChronoTickError) -> int:
 def fail(error: ChronoTickError, code: int, *, as_json: bool) -> int:
     """Say what is wrong: always in a sentence on standard error, and as an object where JSON was asked for."""
     if as_json:
-        print_json({"error": {"type": type(error).__name__, "message": error.message, "mend": error.mend}})
+        mend = (error.mend or "").strip() or None
+        print_json({"error": {"type": type(error).__name__, "message": error.message, "mend": mend}})
     print_error(str(error))
     return code
 

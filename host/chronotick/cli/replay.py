@@ -99,7 +99,8 @@ def text(body: dict[str, Any]) -> str:
         return "\n".join(map(wrap, [*lines, "No snapshot lies between these instants."]))
     pace = body["span_s"] / max(body["took_s"], 1e-9)
     lines += [
-        f"{duration(body['span_s'])} in {body['segments']} segments replayed in {body['took_s']:.1f} s, "
+        f"{duration(body['span_s'])} in {body['segments']} segment{'s' * (body['segments'] != 1)} replayed in "
+        f"{body['took_s']:.1f} s, "
         f"{pace:.0f} times as fast as they happened.",
         f"{body['compared']} snapshots compared, {body['differing']} differ.",
     ]

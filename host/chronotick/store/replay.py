@@ -152,7 +152,9 @@ def core_at(place: Path, utc_ns: int) -> Moment:
     replay = Replay(place, since_utc_ns=utc_ns - _BEFORE_NS, until_utc_ns=utc_ns)
     last = next(iter(deque(replay.moments(), maxlen=1)), None)
     if last is None:
-        raise StoreError("The event log begins after that instant.")
+        raise StoreError(
+            "The event log begins after that instant.", mend="`chronotick replay` says how far it reaches."
+        )
     return last
 
 

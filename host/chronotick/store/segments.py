@@ -9,8 +9,12 @@ from typing import BinaryIO, Final
 from chronotick.errors import StoreError
 from chronotick.store import entries as form
 from chronotick.store.entries import FRAME, MAGIC, MAX_FRAME_BYTES, Entry, Header
+from chronotick.store.place import LOG_FOLDER
 
 SUFFIX: Final = ".ctklog"
+_WHERE: Final = (
+    "A host keeps its own in store.state_dir, unless store.event_log_mb is 0; name that folder or a *.ctklog."
+)
 
 
 class Segment:
@@ -33,7 +37,7 @@ class Segment:
         self.torn_bytes: int = 0
         with self._open() as file:
             if file.read(len(MAGIC)) != MAGIC:
-                raise StoreError(f"{path} is no event log.")
+                raise StoreError(f"{path} is no event log.", mend=_WHERE)
             body = _next(file)
             self.size_bytes: int = file.seek(0, os.SEEK_END)
         if body is None:
@@ -61,12 +65,14 @@ class Segment:
         try:
             return self.path.open("rb")
         except OSError as error:
-            raise StoreError(f"The event log {self.path} can not be read: {error.strerror}.") from error
+            raise StoreError(f"The event log {self.path} can not be read: {error.strerror}.", mend=_WHERE) from error
 
 
 def files(place: Path) -> list[Path]:
-    """The segments at a place, oldest first: those in a folder, or the one file that it is."""
-    return sorted(place.glob("*" + SUFFIX)) if place.is_dir() else [place]
+    """The segments at a place, oldest first: those in a folder or in its `events`, or the one file that it is."""
+    if not place.is_dir():
+        return [place]
+    return sorted(place.glob("*" + SUFFIX)) or sorted((place / LOG_FOLDER).glob("*" + SUFFIX))
 
 
 def segments(place: Path) -> list[Segment]:
@@ -83,7 +89,7 @@ def segments(place: Path) -> list[Segment]:
             if not place.is_dir():
                 raise
     if not found:
-        raise StoreError(f"There is no event log in {place}.", mend="See store.event_log_mb and store.state_dir.")
+        raise StoreError(f"There is no event log in {place}.", mend=_WHERE)
     return found
 
 
