@@ -4,7 +4,8 @@
 
 Each start has 3 to 6 servers, round trips from 0.2 to 160 ms with queueing of up to half of that, an oscillator that
 is off by any rate up to the bound of 50 ppm and wanders, one packet in fifty lost, and in every third start a server
-that lies. The real pipeline takes the exchanges of the default warm-up (every 2 s, eight times, then every 64 s).
+that lies. The real pipeline takes the exchanges, and each server is asked when `ntp/poll.py` says so: in the warm-up
+every 2 s, eight times, and a server that was not heard yet sooner; then every 64 s.
 Paths are of one of three kinds:
 
     even     as long out as back; queueing alone makes them uneven
@@ -18,6 +19,7 @@ spread of the samples so far (sigma; one sample has none, so it never has a firs
 """
 
 import argparse
+import heapq
 import json
 import math
 import random
@@ -28,6 +30,7 @@ from typing import Any, NamedTuple
 
 from chronotick.config.schema import Config, NtpConfig
 from chronotick.ntp.outcome import Outcome, Refusal, Sample
+from chronotick.ntp.poll import PollState, patience_s, wait_s
 from chronotick.pipeline import Pipeline
 from chronotick.wire.levels import LEVELS
 
@@ -61,7 +64,8 @@ class Start:
         liar = rng.randrange(3 * count)
         self.paths = [self._path(kind, lies=i == liar) for i in range(count)]
         names = tuple(f"192.0.2.{i + 1}" for i in range(count))
-        self.pipeline = Pipeline(Config(ntp=NtpConfig(servers=names)))
+        self.config = NtpConfig(servers=names)
+        self.pipeline = Pipeline(Config(ntp=self.config))
         self.names = [state.name for state in self.pipeline.associations.servers]
         self.addresses = names
         self.thetas_ns: list[int] = []
@@ -71,6 +75,7 @@ class Start:
         self.hits = dict.fromkeys(NAMES, 0)
         self.looks = 0
         self.widths_s: dict[str, float] = {}
+        self.wide_s: list[float] = []
 
     def _path(self, kind: str, *, lies: bool) -> Path:
         rng = self.rng
@@ -86,19 +91,13 @@ class Start:
         return EPOCH_NS + round((self.rate * t + 0.5 * self.drift * t * t) * S)
 
     def run(self) -> None:
-        """The warm-up and after it; answers are looked at between the exchanges."""
-        rng = self.rng
-        sends = []
-        for i in range(len(self.paths)):
-            t = rng.uniform(0, 0.05)
-            for turn in range(math.ceil(self.seconds)):
-                sends.append((t, i))
-                t += (2.0 if turn < 8 else 64.0) * rng.uniform(1.0, 1.05)
-                if t > self.seconds:
-                    break
-        ended = sorted((self._exchange(round(t * S), i) for t, i in sends), key=lambda one: one[0])
+        """Every server is asked when `ntp/poll.py` says; answers are looked at between the exchanges."""
+        rng, end_ns = self.rng, round(self.seconds * S)
+        ends = [self._exchange(round(rng.uniform(0, 0.05) * S), i) for i in range(len(self.paths))]
+        heapq.heapify(ends)
         look_ns, replied_ns = 0, 0
-        for came_ns, outcome in ended:
+        while ends:
+            came_ns, i, sent_ns, outcome = heapq.heappop(ends)
             while look_ns and look_ns < came_ns:
                 self._look(look_ns)
                 look_ns += S
@@ -111,8 +110,17 @@ class Start:
                 if not look_ns:
                     self.first_s = (came_ns - replied_ns) / S
                     look_ns = came_ns + 1
+            asked_ns = max(came_ns, sent_ns + round(wait_s(self._poll(i), self.config, rng.random()) * S))
+            if asked_ns < end_ns:
+                heapq.heappush(ends, self._exchange(asked_ns, i))
+        while 0 < look_ns < end_ns:
+            self._look(look_ns)
+            look_ns += S
 
-    def _exchange(self, sent_ns: int, i: int) -> tuple[int, Outcome]:
+    def _poll(self, i: int) -> PollState:
+        return self.pipeline.associations.servers[i].poll
+
+    def _exchange(self, sent_ns: int, i: int) -> tuple[int, int, int, Outcome]:
         path, rng = self.paths[i], self.rng
         out_ns, back_ns = (round((way + rng.expovariate(1 / path.queue_s)) * S) for way in (path.out_s, path.back_s))
         came_ns = sent_ns + out_ns + back_ns
@@ -134,8 +142,8 @@ class Start:
                 realtime_theta_ns=0,
             )
         else:
-            came_ns = sent_ns + 2 * S
-        return came_ns, Outcome(
+            came_ns = sent_ns + round(patience_s(self._poll(i), self.config) * S)
+        outcome = Outcome(
             server=self.names[i],
             address=self.addresses[i],
             port=123,
@@ -143,6 +151,7 @@ class Start:
             sample=sample,
             reason=None if sample else Refusal.TIMEOUT,
         )
+        return came_ns, i, sent_ns, outcome
 
     def _look(self, raw_ns: int) -> None:
         found = self.pipeline.estimate(raw_ns, raw_ns + S)
@@ -175,14 +184,16 @@ class Start:
             self.first = inside
             self.widths_s = {name: (high - low) / S for name, (low, high) in claims.items()}
         self.looks += 1
+        self.wide_s.append((claims["99.9%"][1] - claims["99.9%"][0]) / S)
         for name, hit in inside.items():
             self.hits[name] += hit
 
 
 def simulate(kind: str, starts: int, seconds: float, seed: int, progress: Callable[[str], None]) -> dict[str, Any]:
     """All starts of one kind; equal arguments give equal results."""
+    missing = 0
     first, hits = dict.fromkeys(NAMES, 0), dict.fromkeys(NAMES, 0)
-    looks, waits, widths, silent = 0, [], [], 0
+    looks, waits, widths, wide_s, silent = 0, [], [], [], 0
     for number in range(starts):
         if number % 20 == 0:
             progress(f"{kind}: start {number} of {starts}")
@@ -194,9 +205,11 @@ def simulate(kind: str, starts: int, seconds: float, seed: int, progress: Callab
         waits.append(start.first_s)
         widths.append(start.widths_s["hard"])
         looks += start.looks
+        wide_s += start.wide_s
         for name in NAMES:
             first[name] += start.first.get(name, False)
             hits[name] += start.hits[name]
+        missing += start.hits["99.9%"] < start.looks
     waits.sort()
     widths.sort()
     answered = starts - silent
@@ -206,6 +219,8 @@ def simulate(kind: str, starts: int, seconds: float, seed: int, progress: Callab
         "first_interval_s": {"p50": waits[answered // 2], "p99": waits[answered * 99 // 100], "max": waits[-1]},
         "within_5_s": sum(one <= 5.0 for one in waits) / starts,
         "first_hard_width_p50_ms": widths[answered // 2] * 1e3,
+        "width_99.9_p50_ms": sorted(wide_s)[len(wide_s) // 2] * 1e3,
+        "missing_starts": missing,
         "first": {name: count / answered for name, count in first.items()},
         "all": {name: count / looks for name, count in hits.items()},
         "looks": looks,
@@ -238,6 +253,10 @@ def main() -> int:
             head = f"{said['within_5_s']:>11.2%}{waits['p50']:>6.2f} s{waits['max']:>6.2f} s" if part == "first" else ""
             cells = "".join(f"{said[part][name]:>14.2%}" for name in NAMES)
             print(f"{kind + ', ' + part:<16}{head:<27}   {cells}")
+        print(
+            f"  99.9 %: median full width {said['width_99.9_p50_ms']:.3f} ms, "
+            f"missed at some second in {said['missing_starts']} of {said['starts']} starts"
+        )
     return 0
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chronotick.config.schema import NtpConfig
 from chronotick.ntp.outcome import Refusal
-from chronotick.ntp.poll import PollState, after_accepted, after_lost, first_poll, wait_s
+from chronotick.ntp.poll import PollState, after_accepted, after_lost, first_poll, patience_s, wait_s
 
 CONFIG = NtpConfig()
 LOSSES = st.sampled_from([Refusal.TIMEOUT, Refusal.NO_ADDRESS, Refusal.WRONG_ORIGIN, Refusal.KISS_RATE])
@@ -51,12 +51,33 @@ def test_a_restless_oscillator_makes_them_more_frequent() -> None:
 
 def test_a_silent_server_is_asked_less_and_less() -> None:
     """One loss is forgiven; then the wait doubles up to the largest poll, and the first reply ends it."""
-    poll, waits = first_poll(CONFIG), []
+    poll, waits = after_accepted(first_poll(CONFIG), None, None, CONFIG), []
     for _ in range(12):
         poll = after_lost(poll, Refusal.TIMEOUT, CONFIG)
         waits.append(wait_s(poll, CONFIG, 0.0))
     assert waits == [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 1024.0, 1024.0]
     assert wait_s(after_accepted(poll, None, None, CONFIG), CONFIG, 0.0) == 2.0
+
+
+def test_a_server_that_was_never_heard_is_asked_again_early_three_times() -> None:
+    """A second apart, and no longer waited for than a useful reply takes; after that the losses count as any others."""
+    poll, waits, patient = first_poll(CONFIG), [], []
+    for _ in range(8):
+        patient.append(patience_s(poll, CONFIG))
+        poll = after_lost(poll, Refusal.TIMEOUT, CONFIG)
+        waits.append(wait_s(poll, CONFIG, 0.0))
+    assert waits == [1.0, 1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
+    assert patient == [1.0] * 4 + [2.0] * 4
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_who_was_heard_is_not_asked_early(lost: int) -> None:
+    """One sample is enough for a time: a loss after it waits as long as ever."""
+    poll = after_accepted(first_poll(CONFIG), None, None, CONFIG)
+    for _ in range(lost):
+        poll = after_lost(poll, Refusal.TIMEOUT, CONFIG)
+    assert wait_s(poll, CONFIG, 0.0) == CONFIG.warm_up_poll_s * 2 ** (lost - 1)
+    assert patience_s(poll, CONFIG) == CONFIG.timeout_s
 
 
 @pytest.mark.parametrize("reason", [Refusal.NO_ADDRESS, Refusal.NO_ROUTE])
@@ -99,17 +120,22 @@ def test_rate_may_go_beyond_the_largest_poll() -> None:
     wander_s=st.floats(0, 1),
 )
 def test_nobody_is_ever_asked_too_often(losses: list[Refusal | None], draw: float, wander_s: float) -> None:
-    """No history leads below the warm-up's interval, and after the warm-up or RATE not below the shortest poll."""
-    poll, allowed = first_poll(CONFIG), 0.0
+    """No history leads below half of the warm-up's interval, and that three times at most; below the whole only while
+    nothing was heard; and after the warm-up or RATE not below the shortest poll."""
+    poll, allowed, early, heard = first_poll(CONFIG), 0.0, 0, False
     for loss in losses:
         if loss is None:
+            heard = True
             poll = after_accepted(poll, 1e-3, wander_s, CONFIG)
         else:
             poll = after_lost(poll, loss, CONFIG)
         wait = wait_s(poll, CONFIG, draw)
         if loss is Refusal.KISS_RATE:
             allowed = CONFIG.min_poll_s
-        assert wait >= max(CONFIG.warm_up_poll_s if poll.warm_up_left else CONFIG.min_poll_s, allowed)
+        base = CONFIG.warm_up_poll_s if poll.warm_up_left else CONFIG.min_poll_s
+        early += wait < base
+        assert early <= 3
+        assert wait >= max(base if heard else base / 2.0, allowed)
         assert wait >= wait_s(poll, CONFIG, 0.0)
 
 

@@ -128,6 +128,26 @@ def test_silence_and_nonsense_are_statuses(
     run(main)
 
 
+def test_a_first_reply_that_is_lost_does_not_cost_the_time_out(
+    run: Any, responding: Any, genuine: Any, quick: NtpConfig
+) -> None:
+    """While a server was never heard it is waited for no longer than a reply may take to be used."""
+    asked: list[object] = []
+
+    def second(request: Any) -> list[bytes]:
+        asked.append(request)
+        return [] if len(asked) == 1 else [genuine(request).encode()]
+
+    async def main() -> None:
+        async with responding(second) as server:
+            config = msgspec.structs.replace(quick, timeout_s=60.0, max_delay_s=0.3, servers=(server.text,))
+            async with Running(config) as running:
+                await running.until(lambda: running.outcomes[-1].sample is not None)
+        assert [outcome.reason for outcome in running.outcomes] == [Refusal.TIMEOUT, None]
+
+    run(main)
+
+
 def test_a_lost_server_is_looked_up_again(
     run: Any, responding: Any, genuine: Any, quick: NtpConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

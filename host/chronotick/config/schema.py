@@ -37,7 +37,7 @@ class NtpConfig(Section, frozen=True):
     min_poll_s: Positive = 64.0
     # Longest interval of the adaptive poll of each server, s.
     max_poll_s: Positive = 1024.0
-    # Poll of each server during warm-up, s.
+    # Poll of each server during warm-up, s. One that was never heard is asked again after half of it, three times.
     warm_up_poll_s: Positive = 2.0
     # Exchanges with each server that count as warm-up (iburst-like).
     warm_up_polls: Count = 8

@@ -21,8 +21,9 @@ from chronotick.ntp.server import (
 )
 from chronotick.units import NS_PER_S, ns_to_s
 
-# A server that was never heard counts in the electorate until this many exchanges with it have failed.
-PATIENCE: Final = 3
+# A server that was never heard counts in the electorate until this many exchanges with it have failed: the first and
+# the early ones after it (`poll.py`), 4 s in all.
+PATIENCE: Final = 4
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -22,9 +22,14 @@ _MAX_SLEW: Final = 10
 
 
 async def exchange(
-    server: str, endpoint: Endpoint, config: NtpConfig, *, previous_transmit: int | None = None
+    server: str,
+    endpoint: Endpoint,
+    config: NtpConfig,
+    *,
+    previous_transmit: int | None = None,
+    patience_s: float | None = None,
 ) -> Outcome:
-    """Ask one server once and wait for its reply until `config.timeout_s`.
+    """Ask one server once and wait for its reply until `config.timeout_s`, or for `patience_s` where that is given.
 
     A fresh connected socket, so a fresh random port and a kernel that drops what comes from anyone else. A bad reply is
     counted and the wait goes on, so that a forger who is faster than the server gains nothing; only a good reply or a
@@ -35,7 +40,7 @@ async def exchange(
         endpoint: whom to ask; resolved before, so that no name service is inside the round trip.
         previous_transmit: transmit timestamp of the last reply accepted from this server (`Sample.transmit`).
     """
-    conversation = _Conversation(endpoint, config, previous_transmit)
+    conversation = _Conversation(endpoint, config, previous_transmit, patience_s or config.timeout_s)
     try:
         with _connected(endpoint) as sock:
             await conversation.hold(sock)
@@ -67,8 +72,9 @@ def _connected(endpoint: Endpoint) -> socket.socket:
 class _Conversation:
     """State of one exchange between its request and its end."""
 
-    def __init__(self, endpoint: Endpoint, config: NtpConfig, previous_transmit: int | None) -> None:
+    def __init__(self, endpoint: Endpoint, config: NtpConfig, previous_transmit: int | None, patience_s: float) -> None:
         self._config = config
+        self._patience_s = patience_s
         self._request = Request(
             endpoint=endpoint, nonce=secrets.randbelow(2**64 - 1) + 1, previous_transmit=previous_transmit
         )
@@ -95,7 +101,7 @@ class _Conversation:
         self._sent_stamp = kernel_stamps.sent(sock)
         loop.add_reader(sock, self._on_readable)
         try:
-            async with asyncio.timeout(self._config.timeout_s):
+            async with asyncio.timeout(self._patience_s):
                 await self._ended
         except TimeoutError:
             pass

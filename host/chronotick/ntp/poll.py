@@ -1,12 +1,16 @@
 """How often a server is asked. Pure; the only randomness is a number that the caller draws.
 
-Three rules, the later ones stronger:
+Four rules, the later ones stronger:
 
 - Warm-up: the first `warm_up_polls` accepted exchanges come every `warm_up_poll_s`. Then the interval starts at
   `min_poll_s` and moves in factors of two up to `max_poll_s`: longer while the network's noise exceeds what the
   oscillator adds between polls (asking more often would only average noise), shorter when the oscillator shows.
 - Loss: each exchange lost in a row after the first doubles the wait, up to `max_poll_s`; where nothing
   left this machine (no address, no route), up to `min_poll_s` only, since nobody is bothered.
+- First reply: a server not heard yet in this warm-up is asked again after half of `warm_up_poll_s`, three times, before
+  the losses count: a start whose first packets are lost need not wait for a time. A reply is waited for no longer than
+  one that would be used may take. That is four requests a second apart at the defaults, where the iburst of chrony and
+  of RFC 5905 is eight, 2 s apart.
 - RATE (RFC 5905 section 7.4): the interval at least doubles, ends the warm-up, and never falls below that again.
 
 There is no lower limit but the configured one: the defaults are what public pools ask for, a lab may go faster.
@@ -26,6 +30,9 @@ _RESTLESS_STEP: Final = 2
 _LONGEST_S: Final = 131_072.0
 _REGULAR_SPREAD: Final = 0.05
 _BACKOFF_SPREAD: Final = 0.25
+# Losses that are asked again early while a server was never heard in this warm-up.
+_EARLY: Final = 3
+_EARLY_SHARE: Final = 0.5
 _LOCAL: Final = frozenset({Refusal.NO_ADDRESS, Refusal.NO_ROUTE})
 
 
@@ -82,14 +89,33 @@ def after_lost(poll: PollState, reason: Refusal, config: NtpConfig) -> PollState
     return msgspec.structs.replace(lost, floor_s=floor_s, warm_up_left=0)
 
 
+def early(poll: PollState, config: NtpConfig) -> bool:
+    """Whether a time is still wanted of a server, so that a loss is asked again early."""
+    return poll.lost <= _EARLY and _unheard(poll, config)
+
+
+def patience_s(poll: PollState, config: NtpConfig) -> float:
+    """Seconds that the next reply is waited for; while a time is wanted, none that its delay would make useless."""
+    return min(config.timeout_s, config.max_delay_s) if early(poll, config) else config.timeout_s
+
+
 def wait_s(poll: PollState, config: NtpConfig, draw: float) -> float:
     """Seconds from one request to the next. `draw` in [0, 1) spreads it upwards, never below what was decided."""
-    wait = _base_s(poll, config)
-    if poll.lost > 1:
+    wait, lost = _base_s(poll, config), poll.lost
+    if lost and _unheard(poll, config):
+        if lost <= _EARLY:
+            return max(wait * _EARLY_SHARE, poll.floor_s) * (1 + _REGULAR_SPREAD * draw)
+        lost -= _EARLY
+    if lost > 1:
         most = config.min_poll_s if poll.local else config.max_poll_s
-        wait = min(wait * 2.0 ** min(poll.lost - 1, 40), max(most, wait))
+        wait = min(wait * 2.0 ** min(lost - 1, 40), max(most, wait))
         return wait * (1 + _BACKOFF_SPREAD * draw)
     return wait * (1 + _REGULAR_SPREAD * draw)
+
+
+def _unheard(poll: PollState, config: NtpConfig) -> bool:
+    """Nothing was accepted yet in this warm-up."""
+    return 0 < poll.warm_up_left == config.warm_up_polls
 
 
 def _base_s(poll: PollState, config: NtpConfig) -> float:

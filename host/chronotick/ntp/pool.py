@@ -11,7 +11,7 @@ from chronotick.ntp import kernel_stamps
 from chronotick.ntp.address import Endpoint, ServerAddress, parse_server
 from chronotick.ntp.exchange import exchange
 from chronotick.ntp.outcome import DENIALS, Outcome, Refusal
-from chronotick.ntp.poll import wait_s
+from chronotick.ntp.poll import patience_s, wait_s
 from chronotick.ntp.resolve import resolve
 from chronotick.ntp.server import DEFAULT_RATE_BOUND, ServerState, after_outcome, forget_samples, new_server
 from chronotick.ntp.view import ServerView, view
@@ -97,7 +97,13 @@ class NtpPool:
         else:
             same = (before.address, before.port) == (endpoint.address, endpoint.port)
             previous = before.last.transmit if same and before.last else None
-            outcome = await exchange(server.text, endpoint, self._config, previous_transmit=previous)
+            outcome = await exchange(
+                server.text,
+                endpoint,
+                self._config,
+                previous_transmit=previous,
+                patience_s=patience_s(before.poll, self._config),
+            )
             if outcome.reason in DENIALS:
                 self._denied.add(endpoint)
         self._states[server.text] = after_outcome(self._states[server.text], outcome, self._config)
