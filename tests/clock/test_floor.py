@@ -107,6 +107,21 @@ def test_a_thousand_cold_starts_have_a_valid_interval_from_the_second_fix_on(sim
     assert {n: np.mean(hits) >= 0.95 for n, hits in covered.items()} == dict.fromkeys(covered, True)
 
 
+def test_a_lucky_beginning_is_not_believed_once_the_noise_shows(fix: Callable) -> None:
+    """Five fixes on one line by chance, 40 ppm off, and three that scatter by 0.2 ms: the spread is theirs again."""
+    lucky_s = [(2.0 * i, 80e-6 * i) for i in range(5)]
+    later_s = [(10.0, -150e-6), (12.0, 200e-6), (14.0, -100e-6)]
+    fixes = [fix(round(t_s * S) + S, round(theta_s * S), root_distance_s=0.01) for t_s, theta_s in lucky_s + later_s]
+    states = [update.state for update in feed(Floor(Tuning()), fixes)]
+    before, after = states[4], states[-1]
+    assert before is not None
+    assert after is not None
+    # Until it shows nobody can know; then the line through the first ones is one that chance made.
+    assert before.sigma_s(fixes[4].raw_ns) < 1e-6
+    assert after.sigma_s(fixes[-1].raw_ns) > 50e-6
+    assert abs(after.theta_at_ns(fixes[-1].raw_ns)) < 2 * S * after.sigma_s(fixes[-1].raw_ns)
+
+
 def test_the_interval_narrows_to_far_below_the_root_distance(simulate: Callable) -> None:
     run = simulate(seed=3, fixes=40, poll_s=16.0)
     states = [update.state for update in feed(Floor(Tuning()), run.fixes)]

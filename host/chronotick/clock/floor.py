@@ -82,7 +82,7 @@ class Floor:
         self._prior = _Prior(rate=0.0, sigma=tuning.rate_prior)
         self._reference_ns = 0
         self._opened_raw_ns: int | None = None
-        # Fixes of this epoch taken before the scale of their noise was known.
+        # The first fixes of an epoch that began before the scale of their noise was known.
         self._unscaled: list[Measurement] = []
         self._fixes = 0
         self._epoch = 0
@@ -252,8 +252,10 @@ class Floor:
                 self._prior = _Prior(rate=0.0, sigma=self._tuning.rate_prior)
                 self._epoch += 1
                 bank = self._begin(one.raw_ns, one.theta_ns, its_noise_s, one.excess_s)
-            if not self._noise.known:
+            if self._unscaled or not self._noise.known:
                 self._unscaled.append(one)
+            if self._fixes >= YOUNG_FIXES and self._noise.known:
+                self._unscaled = []
             self._belief = self.state = self._summary(bank, raw_ns, noise_s)
             taken.append(
                 msgspec.structs.replace(
@@ -272,9 +274,12 @@ class Floor:
         bank.update(z_s, noise_s, one.excess_s, max(-ahead_s, 0.0))
 
     def _reread(self, noise_s: float) -> Bank:
-        """Run the first fixes again, now that the scale of their noise is known: they had been taken on a guess."""
+        """Run the first fixes again, now that the scale of their noise is better known.
+
+        They had been taken on a guess, and then on a scale of three residuals, which a good server among worse ones
+        makes a hundred times too small: a bank that has believed it once is sure of a wrong rate for a minute.
+        """
         first, *rest = self._unscaled
-        self._unscaled = []
         bank = self._new_bank(ns_to_s(first.theta_ns - self._reference_ns), noise_s, first.excess_s)
         at_raw_ns = first.raw_ns
         for one in rest:
