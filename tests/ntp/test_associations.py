@@ -58,6 +58,15 @@ def test_a_lone_survivor_of_silence_is_believed(outcome: Any) -> None:
     assert (strict.fix, strict.selection.verdict) == (None, Verdict.TOO_FEW_AGREE)
 
 
+def test_a_fix_that_is_outside_of_what_all_agree_on_is_moved_to_its_edge(outcome: Any) -> None:
+    """Two servers 0.3 ms apart with claims of 0.15 ms and a little agree on a sliver: so much was the paths'."""
+    made = steps(associations("a", "b"), [outcome("a", S, THETA0), outcome("b", S + 8, THETA0 + 300_000)])
+    fix = made[-1].fix
+    assert isinstance(fix, Fix)
+    assert fix.earliest_theta_ns < fix.latest_theta_ns < THETA0 + 160_000
+    assert fix.theta_ns == fix.latest_theta_ns
+
+
 def test_a_fix_is_its_exchange(outcome: Any) -> None:
     """Offset, delay and time are the exchange's own; survivors and bound are the vote's."""
     made = steps(associations("a", "b"), [outcome("a", S, THETA0), outcome("b", S + 8, THETA0 + 30_000)])

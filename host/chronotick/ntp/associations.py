@@ -176,7 +176,7 @@ class Associations(msgspec.Struct, frozen=True):
             return None
         return Fix(
             raw_ns=sample.raw_ns,
-            theta_ns=sample.theta_ns,
+            theta_ns=min(max(sample.theta_ns, selection.earliest_theta_ns), selection.latest_theta_ns),
             delay_s=sample.delay_s,
             root_distance_s=sample.root_distance_at_s(sample.raw_ns, self.rate_bound),
             server=server,

@@ -6,7 +6,9 @@ Each candidate claims that true theta lies in [low, high]. Of n candidates let k
 by the lowest and the highest point that n - m claims share, and it stands when at most m midpoints lie outside it.
 Where the midpoint rule never holds although k claims do share a point (two claims that are wide and off to both sides
 of a narrow one), the claims still agree: the interval for k is taken. ntpd would find no majority there. The servers
-whose own midpoint lies inside are the truechimers: their measurements may be used.
+whose own midpoint lies inside are the truechimers: their measurements may be used. Where there is none, because the
+paths are uneven in opposite ways, all whose claims reach into the interval are; `Associations` moves such a
+measurement to the bound's edge, since so much of it is proven to be the path's.
 
 *The bound.* RFC 5905's interval is not a guarantee. With m = 0 it is the intersection of all claims, and if the claims
 of a bare majority hold truth, truth may lie outside it: [0, 10], [0, 10], [4, 14] give [4, 10], and truth may be 2. The
@@ -72,8 +74,6 @@ class Verdict(StrEnum):
     WAITING = "waiting"
     NO_MAJORITY = "no_majority"
     TOO_FEW_AGREE = "too_few_agree"
-    # The claims agree, but every measurement lies outside of what they agree on.
-    NO_SURVIVOR = "no_survivor"
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,9 +167,9 @@ def select(candidates: tuple[Candidate, ...], *, expected: int = 0, min_agreeing
     agreement = _agreement(claims, needed)
     assert bound is not None
     low, high = agreement
-    truechimers = [c for c in claims if low <= c.midpoint_ns <= high]
-    if not truechimers:
-        return _undecided(voters, Verdict.NO_SURVIVOR, agreeing)
+    truechimers = [c for c in claims if low <= c.midpoint_ns <= high] or [
+        c for c in claims if c.low_ns <= high and c.high_ns >= low
+    ]
     survivors = _cluster(truechimers, max(_KEEP_AT_LEAST, min_agreeing))
     theta_ns, spread_s = _combine(survivors)
     kept = {c.server for c in survivors}
