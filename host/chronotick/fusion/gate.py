@@ -4,7 +4,8 @@ Every candidate is judged at each rung of the ladder by forecasts that were made
 1984). The loss is pseudo-Huber, sqrt(1 + e^2/s) - 1, with s the floor's own running squared error there plus the
 target's variance; a target is weighed by how much of s is not its own noise. A candidate opens when it saves more than
 `open_gain` of the floor's loss and its t (`Evidence.t`) is above a boundary: `open_t`, raised by Student's factor for
-few independent scores and, because it is looked at after every score, by the logarithm of their number (Robbins 1970).
+few independent scores (as far as `most_t`: what they scatter is known from all scores, also those that overlap) and,
+because it is looked at after every score, by the logarithm of their number (Robbins 1970).
 It closes below a quarter of that gain, or when t falls below 0. Weights are loss ratios to the eighth power, the
 floor's being 1; of the gain 1 - 1/t is believed against the floor, and all of it among the candidates.
 
@@ -205,7 +206,7 @@ class Gate:
         long = self.horizons[rung] >= rules.long_share * self._tuning.half_life_s
         noisy = self._noise_s * self._noise_s > self._square[rung]
         asked = max(self._config.open_t, rules.noisy_t) if long and noisy else self._config.open_t
-        return _student(spans) * math.sqrt(asked * asked + rules.looks * math.log1p(spans / 4.0))
+        return min(_student(spans) * math.sqrt(asked * asked + rules.looks * math.log1p(spans / 4.0)), rules.most_t)
 
     def rebase(self, shift_ns: int) -> None:
         """The raw clock has begun anew: what was at r is at r + `shift_ns` now."""

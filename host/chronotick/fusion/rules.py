@@ -17,6 +17,7 @@ class GateRules(msgspec.Struct, frozen=True):
         long_share: a horizon of this share of `Tuning.half_life_s` or more is long (1 h of 2 h).
         half_lives: the evidence's half-life is at least this many horizons.
         looks: how much the boundary of t rises with the logarithm of the scores: it is looked at after each of them.
+        most_t: however few the independent scores are, no larger t is asked for.
         power: a candidate's weight is its loss ratio to this power.
         min_scores: effective number of scores below which nothing opens.
         min_spans: effective number of independent horizons below which nothing opens.
@@ -48,6 +49,7 @@ class GateRules(msgspec.Struct, frozen=True):
     long_share: float = 0.5
     half_lives: float = 8.0
     looks: float = 1.0
+    most_t: float = 3.5
     power: float = 8.0
     min_scores: float = 5.0
     min_spans: float = 1.5
