@@ -179,3 +179,27 @@ def test_sigma_narrows_with_evidence_never_widens_and_never_without_weight() -> 
     worse = IntervalModel([H])
     learn(worse, rng.standard_normal(200), fused=5.0 * rng.standard_normal(200))
     assert worse.shrink(H, 1.0) == 1.0
+
+
+def test_a_fused_record_goes_on_from_the_floor_s() -> None:
+    """Who begins to speak after 600 scores is not doubted as if the clock were new: rare levels stay as wide."""
+    rng = np.random.default_rng(16)
+    model, new = IntervalModel([H]), IntervalModel([H])
+    learn(model, rng.standard_normal(600))
+    floor = model.multipliers(H, 0.0)
+    for one, at in ((model, 600), (new, 0)):
+        for i in range(5):
+            error = float(rng.standard_normal())
+            one.score(
+                0,
+                round((at + i) * H * S),
+                floor_error_s=error,
+                fused_error_s=0.5 * error,
+                sigma_s=1.0,
+                variance_s2=0.0,
+                issued=one.issued(0),
+            )
+        one.settle()
+    assert model.multipliers(H, 1.0)[-1] <= floor[-1]
+    assert model.multipliers(H, 1.0)[1] < floor[1]
+    assert new.multipliers(H, 1.0)[-1] > 1.3 * floor[-1]

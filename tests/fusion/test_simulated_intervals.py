@@ -35,18 +35,22 @@ def test_figures_are_those_of_the_rows(clocks: ModuleType) -> None:
     bench = load("calibration")
     one = [[0.5, 1.0, 2.0, 2.0, 2.0, 2.0], [1.5, 1.0, 2.0, 2.0, 2.0, 2.0]]
     rows = np.array([[row] * 3 for row in one])
-    made = bench.report([{"60s": rows}])["60s"]
+    said = bench.Said({"60s": rows}, {"60s": np.array([0.0, 20_000.0])})
+    made = bench.report([said])["60s"]
     assert made["points"] == 2
     assert made["floor"]["coverage"]["50"] == 0.5
     assert made["floor"]["coverage"]["99.9"] == 1.0
     # Both widths are 2; the second point lies 0.5 outside at 50 %, which costs 2/0.5 * 0.5 = 2.
     assert made["floor"]["interval_score_us"]["50"] == pytest.approx((2 + 4) / 2 * 1e6)
+    # At 90 % one of two blocks is inside, or both: here both.
+    assert made["chance_at_90"] == 0.0
+    assert bench.block_error(said.origin_s["60s"], np.array([True, False]), 10_800.0) == pytest.approx(0.5)
     assert "chronotick" in "\n".join(bench.lines({"60s": made}))
 
 
 def test_a_short_run_is_covered_where_readers_ask(clocks: ModuleType) -> None:
     """An hour after the start the widest level of a wandering clock holds, between fixes and a minute ahead."""
-    rows = load("calibration").run("walk", 5, 0.07)
+    rows = load("calibration").run("walk", 5, 0.07).rows
     for name in ("serve", "60s"):
         size, half = rows[name][:, 0, 0], rows[name][:, 0, 1:]
         assert len(size) > 15

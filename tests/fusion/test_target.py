@@ -9,7 +9,7 @@ from chronotick.clock.state import ClockState
 from chronotick.clock.tuning import Tuning
 from chronotick.config.schema import FusionConfig
 from chronotick.fusion import Gate
-from chronotick.fusion.target import future_target, ready_raw_ns
+from chronotick.fusion.target import disagreement, future_target, ready_raw_ns
 from chronotick.window import History
 from chronotick.window.smooth import smooth
 
@@ -151,3 +151,25 @@ def test_a_target_before_the_first_fix_after_the_origin_is_read_backwards(state:
     y, v = aim(store(t, 1e-6 * (t - 2560.0), 1e-8), origin, 2576.0)
     assert y == pytest.approx(16e-6, abs=1e-6)
     assert v > 1e-16
+
+
+def test_halves_of_the_fixes_show_what_is_wrong_with_their_variance(state: Callable) -> None:
+    """Fixes twice as good as they say disagree a quarter as much as their variance says; right ones as much."""
+    rng = np.random.default_rng(6)
+    t = np.arange(0.0, 3000.0, 16.0)
+    for factor in (0.5, 1.0):
+        found = []
+        for _ in range(300):
+            history = store(t, factor * 1e-5 * rng.standard_normal(len(t)), 1e-5)
+            ready = ready_raw_ns(history, at(1500.0), TUNING)
+            assert ready is not None
+            one = disagreement(history, state(at(1008.0), wander=1e-11), at(1500.0), ready, 1e-11, TUNING)
+            assert one is not None
+            found.append(one)
+        assert np.mean(found) == pytest.approx(factor**2, rel=0.25)
+
+
+def test_few_fixes_have_no_halves(state: Callable) -> None:
+    """With five fixes after the origin there is no telling how noisy they are."""
+    history = store(np.arange(0.0, 500.0, 100.0), np.zeros(5), 1e-6)
+    assert disagreement(history, state(at(0.0)), at(250.0), at(400.0), 1e-11, TUNING) is None

@@ -1,6 +1,7 @@
 """The fusion stage in one object: floor updates and forecasts in, fused estimates out. Reads change only counters."""
 
 import math
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 
@@ -22,7 +23,7 @@ from chronotick.fusion.interval import IntervalModel, Multipliers
 from chronotick.fusion.ladder import horizons_s, place
 from chronotick.fusion.revision import Revisions
 from chronotick.fusion.rules import GateRules, IntervalRules
-from chronotick.fusion.target import future_target, ready_raw_ns
+from chronotick.fusion.target import disagreement, future_target, ready_raw_ns
 from chronotick.fusion.types import FusedForecast
 from chronotick.units import NS_PER_S, ns_to_s, s_to_ns
 from chronotick.window.history import History
@@ -32,6 +33,10 @@ _HORIZON_SHARE = 8
 _LAG_SHARE = 32
 # What the floor says so soon after an epoch began (30 min) is no habit of the clock: its rate is hardly known.
 SETTLED_LAGS = 3.0
+# Horizon whose targets show how noisy targets are (60 s), in lags, and how often they are asked: targets of one lag are
+# mostly made of the same fixes.
+_NOISE_HORIZON_LAGS = 0.1
+_NOISE_SPACING_LAGS = 0.125
 # Origins of one horizon that wait for their target. More can only wait when fixes fail to come.
 _MAX_WAITING = 256
 
@@ -75,7 +80,7 @@ class Fusion:
         self.horizons: tuple[float, ...] = horizons_s(roles, tuning)
         self.gate: Gate = Gate(self.horizons, tuning, config, gate_rules)
         library = HoldOver(self.horizons, tuning.target_lag_s, tuning.rate_bound)
-        self.intervals: IntervalModel = IntervalModel(self.horizons, interval_rules, library)
+        self.intervals: IntervalModel = IntervalModel(self.horizons, interval_rules, library, lag_s=tuning.target_lag_s)
         self.cache: ForecastCache[Candidate] = ForecastCache()
         self.state: ClockState | None = None
         self._epoch_raw_ns = 0
@@ -88,6 +93,10 @@ class Fusion:
         self._unused: set[str] = set()
         self._standing: dict[str, Standing] = {}
         self._revisions: dict[str, Revisions] = {}
+        self._noise_rung = bisect_left(self.horizons, 0.99 * _NOISE_HORIZON_LAGS * tuning.target_lag_s)
+        # How far the halves of the fixes last disagreed, and about which instant.
+        self._disagreement: float | None = None
+        self._disagreed_ns: int | None = None
 
     @property
     def counts(self) -> Counts:
@@ -276,6 +285,8 @@ class Fusion:
         if target is None or not math.isfinite(target.offset_s):
             return
         y = target.offset_s
+        if rung == self._noise_rung:
+            self._compare_halves(origin, known_raw_ns, state)
         self.gate.score(
             rung,
             origin.state.raw_ns,
@@ -293,8 +304,19 @@ class Fusion:
             sigma_s=origin.sigma_s,
             variance_s2=target.variance_s2,
             issued=origin.issued,
+            disagreement=self._disagreement,
             settled=ns_to_s(origin.state.raw_ns - self._epoch_raw_ns) >= SETTLED_LAGS * self._tuning.target_lag_s,
         )
+
+    def _compare_halves(self, origin: _Origin, known_raw_ns: int, state: ClockState) -> None:
+        spacing_ns = s_to_ns(_NOISE_SPACING_LAGS * self._tuning.target_lag_s)
+        if self._disagreed_ns is not None and origin.target_raw_ns - self._disagreed_ns < spacing_ns:
+            return
+        found = disagreement(
+            self._history, origin.state, origin.target_raw_ns, known_raw_ns, state.wander, self._tuning
+        )
+        if found is not None and math.isfinite(found):
+            self._disagreement, self._disagreed_ns = found, origin.target_raw_ns
 
     def _remember(self, state: ClockState) -> None:
         live = self._live(state)
@@ -328,6 +350,7 @@ class Fusion:
         for waiting in (*self._waiting, *self._young):
             waiting.clear()
         self._last_origin_ns = [None] * len(self.horizons)
+        self._disagreed_ns = None
         self._unused.clear()
         self._standing.clear()
 

@@ -8,16 +8,18 @@ the scores u = |y - f| / sqrt(sigma^2 + v), with y a future-only target, v its v
   conformal inference, Gibbs and Candès 2021; quantile tracking, Angelopoulos et al. 2023);
 - the scores are first divided by how large they usually are, and half of that by how large they have been lately. The
   first is learned within a few scores, where a quantile takes hundreds; the second because errors come in bursts;
+- v is what the floor believes, and no better known than sigma: what of it is counted is learned from targets that are
+  made of half of the fixes (`fusion.target_noise`), because what is taken off as the target's error is taken off the
+  interval. Below v is what is counted;
 - where the target is noisier than the forecast (near horizons, long paths) a score tells more of the target than of the
   forecast. With q = sigma^2 / (sigma^2 + v) a score moves the multipliers by sqrt(q), and a rung whose scores are worth
   q on average takes the share 1 - q of its logarithms from the next longer one;
-- v is the bound that the floor gives fixes with queues, and most are better: of v a share is counted, because what is
-  taken off as the target's error is taken off the interval;
 - rare levels are not seen in few scores: until 1/alpha independent ones exist a multiplier is widened, as Student's
   quantile is against the normal one, by as many degrees of freedom.
 
 The floor alone and the fused answer are calibrated apart: what the models have shown must not narrow the answer of a
-floor that stands alone after they died. Nor is the fused answer ever given a wider interval than the floor's.
+floor that stands alone after they died. Nor is the fused answer ever given a wider interval than the floor's. Its
+record begins with the floor's, and counts the floor's scores as witnesses: the clock is known as well as before.
 """
 
 import math
@@ -29,6 +31,7 @@ import msgspec
 from chronotick.fusion.holdover import HoldOver
 from chronotick.fusion.ladder import place
 from chronotick.fusion.rules import IntervalRules
+from chronotick.fusion.target_noise import TargetNoise
 from chronotick.units import NS_PER_S
 from chronotick.wire.levels import AT_95, LEVELS, Z
 
@@ -62,9 +65,11 @@ class Track:
         shrink: what sigma may be multiplied by, at most 1.
     """
 
-    def __init__(self, horizon_s: float, rules: IntervalRules) -> None:
+    def __init__(self, horizon_s: float, rules: IntervalRules, lag_s: float = 0.0) -> None:
         self._horizon_s = horizon_s
+        self._lag_s = lag_s
         self._rules = rules
+        self.noise: TargetNoise = TargetNoise(rules)
         self.logs: list[float] = [
             log_z + math.log(factor) for log_z, factor in zip(_LOG_Z, rules.start_factors, strict=True)
         ]
@@ -75,7 +80,9 @@ class Track:
         self.shrink: float = 1.0
         self._first_ns = 0
         self._last_ns = 0
-        # Running means of q^3, and of squared errors over squared sigma with these weights.
+        # Scores of the record that this one goes on from.
+        self._before = 0
+        # Running means of q^3, and of squared scores with these weights.
         self._weight_mean = 0.0
         self._square_mean = 0.0
 
@@ -92,7 +99,15 @@ class Track:
         if not self.count:
             return 0.0
         seen_s = (self._last_ns - self._first_ns) / NS_PER_S
-        return min(self.count, self._rules.window, seen_s / self._horizon_s + 1.0)
+        return min(self._before + self.count, self._rules.window, seen_s / self._horizon_s + 1.0)
+
+    @property
+    def _witnesses(self) -> float:
+        """Number of independent errors in `memory` scores: targets within a lag of each other share their noise."""
+        if not self.count:
+            return 0.0
+        kept = min(self._rules.memory / (self._before + self.count), 1.0)
+        return kept * (self._last_ns - self._first_ns) / NS_PER_S / (self._horizon_s + self._lag_s)
 
     def _log_of(self, square: float) -> float:
         """Logarithm of a mean square; where it is small, doubted as far as independent scores are few."""
@@ -101,21 +116,35 @@ class Track:
             square = max((spans * square + doubt) / (spans + doubt), _LEAST_SQUARE)
         return math.log(square)
 
+    def go_on_from(self, other: "Track") -> None:
+        """Begin where another record of the same horizon stands, before the first score."""
+        self.logs, self.usual, self.recent = list(other.logs), other.usual, other.recent
+        self.noise = other.noise.copy()
+        self._first_ns, self._before = other._first_ns, other._before + other.count
+
     def rebase(self, shift_ns: int) -> None:
         """The raw clock has begun anew: what was at r is at r + `shift_ns` now."""
         self._first_ns += shift_ns
         self._last_ns += shift_ns
 
     def add(
-        self, origin_raw_ns: int, error_s: float, sigma_s: float, variance_s2: float, issued: Sequence[float]
+        self,
+        origin_raw_ns: int,
+        error_s: float,
+        sigma_s: float,
+        variance_s2: float,
+        issued: Sequence[float],
+        disagreement: float | None = None,
     ) -> None:
-        """Take one score; `issued` is what this track had issued at the origin."""
+        """Take one score; `issued` is what this track had issued at the origin, `disagreement` as of `TargetNoise`."""
         rules = self._rules
         square = sigma_s * sigma_s
-        total = square + variance_s2
-        if total <= 0:
+        if square + variance_s2 <= 0:
             return
-        score = abs(error_s) / math.sqrt(square + rules.noise_share * variance_s2)
+        if disagreement is not None and variance_s2 > 0:
+            self.noise.add(error_s, square, variance_s2, disagreement, self._witnesses)
+        total = square + self.noise.share * variance_s2
+        score = abs(error_s) / math.sqrt(total)
         share = square / total
         weight = math.sqrt(share)
         log_score = math.log(max(score, _LEAST_SCORE))
@@ -125,14 +154,13 @@ class Track:
         gain = 1.0 - 0.5 ** (1.0 / rules.recent_scores)
         size = min(score * score, _MOST_SQUARE)
         self.recent += gain * weight * (size - self.recent)
-        if not self.count:
+        if not self._before + self.count:
             self._first_ns = origin_raw_ns
         self._last_ns = origin_raw_ns
         self.count += 1
         self.usual += max(1.0 / rules.memory, 1.0 / self.count) * weight * (size - self.usual)
         self.weight += max(1.0 / rules.memory, 1.0 / (self.count + 1)) * (share - self.weight)
-        realised = (error_s * error_s - variance_s2) / square if square > 0 else 1.0
-        self._narrow(share**3, min(max(realised, 0.0), _MOST_SQUARE))
+        self._narrow(share**3, size)
 
     def _narrow(self, weight: float, square: float) -> None:
         rules = self._rules
@@ -154,16 +182,22 @@ class IntervalModel:
     Args:
         horizons: the ladder, s, ascending.
         library: what the clock has been seen to do over long horizons, if anybody keeps it.
+        lag_s: targets closer than this share their fixes.
     """
 
     def __init__(
-        self, horizons: Sequence[float], rules: IntervalRules | None = None, library: HoldOver | None = None
+        self,
+        horizons: Sequence[float],
+        rules: IntervalRules | None = None,
+        library: HoldOver | None = None,
+        *,
+        lag_s: float = 0.0,
     ) -> None:
         self._library = library
         self._horizons = tuple(horizons)
         self._rules = rules or IntervalRules()
-        self._floor = [Track(h, self._rules) for h in horizons]
-        self._fused = [Track(h, self._rules) for h in horizons]
+        self._floor = [Track(h, self._rules, lag_s) for h in horizons]
+        self._fused = [Track(h, self._rules, lag_s) for h in horizons]
         # Multipliers of all rungs, as settled last.
         self._floor_at: list[tuple[float, ...]] = []
         self._fused_at: list[tuple[float, ...]] = []
@@ -183,23 +217,25 @@ class IntervalModel:
         sigma_s: float,
         variance_s2: float,
         issued: Multipliers,
+        disagreement: float | None = None,
         settled: bool = True,
     ) -> None:
         """Take one origin's errors; `fused_error_s` is None where nothing but the floor had weight.
 
         Widths change with the next `settle`.
 
-        `settled`: the floor knew the clock's rate at the origin, so that the error is one for the library.
+        `disagreement`: of the latest halved targets (`fusion.target`). `settled`: the floor knew the clock's rate at
+        the origin, so that the error is one for the library.
         """
         floor, fused = self._floor[rung], self._fused[rung]
-        floor.add(origin_raw_ns, floor_error_s, sigma_s, variance_s2, issued.floor)
+        floor.add(origin_raw_ns, floor_error_s, sigma_s, variance_s2, issued.floor, disagreement)
         if fused_error_s is not None:
             said = issued.fused
             if not fused.count:
                 # It begins where the floor stands: those who were let in were better than that.
-                fused.logs, fused.usual, fused.recent = list(floor.logs), floor.usual, floor.recent
+                fused.go_on_from(floor)
                 said = issued.floor
-            fused.add(origin_raw_ns, fused_error_s, sigma_s, variance_s2, said)
+            fused.add(origin_raw_ns, fused_error_s, sigma_s, variance_s2, said, disagreement)
         if self._library is not None and settled:
             error_s = floor_error_s if fused_error_s is None else fused_error_s
             self._library.take(rung, origin_raw_ns, error_s, sigma_s)

@@ -80,10 +80,12 @@ class IntervalRules(msgspec.Struct, frozen=True):
 
     Attributes:
         gammas: step of a multiplier's logarithm at each of `LEVELS`, for a score that is all the forecast's.
-        noise_share: share of a target's variance that is counted.
+        noise_share: share of a target's variance that is counted before it is known (`fusion.target_noise`): that of
+            targets whose floor is as wrong about them as about its own forecasts, or a little more.
+        noise_doubt: relative standard deviation of that guess.
         recent_scores: half-life of the recent scale of the scores, in scores.
         recent_power: share of that scale, in logarithms, that the widths follow: 0 none, 1 all of it.
-        memory: scores over which the usual scale and the share of the targets' noise are averaged.
+        memory: scores over which the usual scale and what is known of the targets' noise are averaged.
         start_factors: multipliers at `LEVELS` before the first score, over the normal quantiles.
         start_degrees: degrees of freedom before the first score, > 1.
         window: scores over which realised errors are averaged, when they narrow sigma.
@@ -92,12 +94,13 @@ class IntervalRules(msgspec.Struct, frozen=True):
     """
 
     gammas: tuple[float, ...] = (0.025, 0.025, 0.025, 0.05, 0.15)
-    noise_share: float = 0.6
+    noise_share: float = 0.8
+    noise_doubt: float = 0.5
     recent_scores: float = 10.0
     recent_power: float = 0.5
     memory: int = 500
     start_factors: tuple[float, ...] = (0.9, 1.0, 1.03, 1.2, 1.45)
     start_degrees: float = 5.0
     window: int = 1000
-    prior_scores: float = 4.0
+    prior_scores: float = 2.0
     least_shrink: float = 0.15

@@ -17,7 +17,7 @@ import numpy as np
 from chronotick.clock.state import ClockState
 from chronotick.clock.tuning import Tuning
 from chronotick.units import NS_PER_S, s_to_ns
-from chronotick.window.history import History
+from chronotick.window.history import Fixes, History
 from chronotick.window.smooth import bin_fixes, smooth
 
 # A target is known when this many fixes after it have come, and `Tuning.target_lag_s` has passed.
@@ -65,10 +65,43 @@ def future_target(
     Returns:
         None when fewer than two fixes lie there.
     """
-    reach_ns = int(_BACK_LAGS * (until_raw_ns - target_raw_ns))
-    fixes = history.between(max(origin.raw_ns, target_raw_ns - reach_ns), until_raw_ns)
-    if len(fixes) < 2:
+    fixes = _around(history, origin, target_raw_ns, until_raw_ns)
+    return None if len(fixes) < 2 else _read(fixes, origin, target_raw_ns, wander, tuning)
+
+
+def disagreement(
+    history: History, origin: ClockState, target_raw_ns: int, until_raw_ns: int, wander: float, tuning: Tuning
+) -> float | None:
+    """Squared difference of the targets that every other fix makes, over its variance: 1 on average where targets err
+    as they say. Arguments as of `future_target`.
+
+    No forecast is in it, and the clock itself hardly: both halves saw the same one.
+
+    Returns:
+        None when fewer than six fixes lie there.
+    """
+    fixes = _around(history, origin, target_raw_ns, until_raw_ns)
+    if len(fixes) < MIN_FIXES_AFTER:
         return None
+    one, other = (
+        _read(
+            Fixes(fixes.raw_ns[at::2], fixes.theta_ns[at::2], fixes.variance_s2[at::2]),
+            origin,
+            target_raw_ns,
+            wander,
+            tuning,
+        )
+        for at in (0, 1)
+    )
+    return (one.offset_s - other.offset_s) ** 2 / (one.variance_s2 + other.variance_s2)
+
+
+def _around(history: History, origin: ClockState, target_raw_ns: int, until_raw_ns: int) -> Fixes:
+    reach_ns = int(_BACK_LAGS * (until_raw_ns - target_raw_ns))
+    return history.between(max(origin.raw_ns, target_raw_ns - reach_ns), until_raw_ns)
+
+
+def _read(fixes: Fixes, origin: ClockState, target_raw_ns: int, wander: float, tuning: Tuning) -> Target:
     t = (fixes.raw_ns - target_raw_ns) / NS_PER_S
     since_s = (fixes.raw_ns - origin.raw_ns) / NS_PER_S
     z = (fixes.theta_ns - origin.theta_ns) / NS_PER_S - origin.rate * since_s
