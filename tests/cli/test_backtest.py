@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chronotick.backtest.figures import label
 from chronotick.cli import backtest, exits
 from chronotick.cli.main import main
 from chronotick.errors import ConfigError
@@ -103,3 +104,9 @@ def test_what_can_not_be_scored_is_said(trace: Path, capsys: pytest.CaptureFixtu
     captured = capsys.readouterr()
     assert "nothing could be scored: clock" in captured.err
     assert json.loads(captured.out)["traces"][0]["horizons"] == {"9h": {}}
+
+
+def test_who_spoke_at_fewer_instants_says_at_how_many() -> None:
+    """Its figures can not be held against those of all."""
+    methods = {"chronotick": {"n": 12}, "floor": {"n": 12}, "harmonic": {"n": 1}}
+    assert [label(name, methods) for name in methods] == ["chronotick", "floor", "harmonic (1 of 12)"]

@@ -1,11 +1,11 @@
 """Figures of one column: errors, coverage, widths, interval score, pinball loss."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chronotick.backtest.score import LEVELS, Column, Scores
+from chronotick.backtest.score import LEVELS, OURS, Column, Scores
 
 US: Final = 1e6
 
@@ -20,6 +20,12 @@ def summary(scores: Scores) -> dict[str, dict[str, dict[str, object]]]:
         }
         for horizon, column in scores.columns.items()
     }
+
+
+def label(name: str, methods: dict[str, dict[str, Any]]) -> str:
+    """A method's name for people; where it spoke at fewer instants than ours, at how many: its figures are of those."""
+    said, all_of_them = methods[name]["n"], methods[OURS]["n"] if OURS in methods else 0
+    return name if said >= all_of_them else f"{name} ({said} of {all_of_them})"
 
 
 def figures(column: Column, name: str, constant_s: float = 0.0) -> dict[str, object]:

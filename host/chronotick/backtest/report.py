@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chronotick.backtest import plots
+from chronotick.backtest.figures import label
 from chronotick.backtest.reliability import pit
 from chronotick.backtest.score import OURS, Scores
 from chronotick.errors import ConfigError
@@ -53,7 +54,7 @@ _METHODS: Final = {
     OURS: "what a host would have published: the floor, and whoever had earned a say beside it",
     FLOOR: "the bank of Kalman filters alone, in a straight line from the newest state",
     "harmonic, harmonic_h, ageing, steered": "fitted cycles, ageing, and a base that somebody steers: what each would "
-    "have said alone; the names of models likewise",
+    "have said alone, at so many instants as stand beside; the names of models likewise",
     "chronyd": "its own clock on the same packets, where it was recorded",
     "hold_last": "the newest offset, held",
     "linear": "a line through the newest fixes",
@@ -190,7 +191,7 @@ def _table(horizon: str, methods: dict[str, dict[str, Any]]) -> str:
     heads += ["in 90 %", "in 95 %", "in 99 %", "width 95 %", "score 95 %"]
     rows = []
     for name, one in sorted(methods.items(), key=lambda item: (item[0] != OURS, item[1]["mae_us"])):
-        cells = [html.escape(name), *(_number(one[key]) for _, key in _COLUMNS)]
+        cells = [html.escape(label(name, methods)), *(_number(one[key]) for _, key in _COLUMNS)]
         if "coverage" in one:
             cells += [_percent(one["coverage"][level]) for level in ("90", "95", "99")]
             cells += [_number(one["width_us"]["95"]), _number(one["interval_score_us"]["95"])]

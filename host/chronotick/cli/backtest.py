@@ -143,6 +143,8 @@ def horizons(given: str) -> list[float]:
 
 def text(result: dict[str, Any]) -> str:
     """One trace for people: a table per horizon, and a note on the truth."""
+    from chronotick.backtest.figures import label
+
     lines = [f"{result['name']}: {result['fixes']} fixes in {duration(result['span_s'])}"]
     if result["constant_us"]:
         lines.append(
@@ -173,7 +175,7 @@ def text(result: dict[str, Any]) -> str:
             spread = ["-", "-"]
             if "coverage" in one:
                 spread = [f"{100 * one['coverage']['95']:.1f} %", _number(one["width_us"]["95"])]
-            rows.append([name, *sizes, *spread])
+            rows.append([label(name, methods), *sizes, *spread])
         lines += ["", table(head, rows, drop=("max us", "p95 us", "width us", "RMSE us"))]
     return "\n".join(lines) + "\n"
 

@@ -19,6 +19,7 @@ from chronotick.ntp.server import (
     forget_samples,
     new_server,
 )
+from chronotick.ntp.turnover import Turnover, after_vote, bound
 from chronotick.units import NS_PER_S, ns_to_s
 
 # A server that was never heard counts in the electorate until this many exchanges with it have failed: the first and
@@ -42,12 +43,14 @@ class Associations(msgspec.Struct, frozen=True):
         rate_bound: what the local oscillator may drift, s/s: intervals grow by it. `Tuning.rate_bound`.
         servers: one state per configured server, in the order of the configuration, then the other sources.
         patience: exchanges that have to fail before a server that was never heard is no longer waited for.
+        turnover: the votes of the last round, for the bound while liars change hands.
     """
 
     config: NtpConfig
     rate_bound: float
     servers: tuple[ServerState, ...]
     patience: int = PATIENCE
+    turnover: Turnover = Turnover()
 
     @classmethod
     def of(
@@ -104,7 +107,7 @@ class Associations(msgspec.Struct, frozen=True):
     def restarted(self) -> "Associations":
         """The table after a discontinuity of the raw clock: no sample from before it is comparable."""
         return msgspec.structs.replace(
-            self, servers=tuple(forget_samples(state, self.config) for state in self.servers)
+            self, servers=tuple(forget_samples(state, self.config) for state in self.servers), turnover=Turnover()
         )
 
     def _barred(self, state: ServerState, raw_ns: int) -> Standing | None:
@@ -153,16 +156,19 @@ class Associations(msgspec.Struct, frozen=True):
         )
 
     def _judged(self, selection: Selection, raw_ns: int) -> "Associations":
-        """The table in which the claims that this vote contradicts count no more: see `select`."""
-        if selection.verdict is not Verdict.AGREED:
-            return self
+        """The table that remembers this vote, and in which the claims it contradicts count no more: see `select`."""
+        turnover = after_vote(self.turnover, selection, raw_ns, self._oldest_ns(raw_ns), self.rate_bound)
         servers = tuple(
             msgspec.structs.replace(state, refuted=True)
             if state.last is not None and selection.refutes(*self._claim_ns(state.last, raw_ns))
             else state
             for state in self.servers
         )
-        return msgspec.structs.replace(self, servers=servers)
+        return msgspec.structs.replace(self, servers=servers, turnover=turnover)
+
+    def _oldest_ns(self, raw_ns: int) -> int:
+        """Raw clock of the oldest sample among those of servers that still answer."""
+        return min((state.last.raw_ns for state in self.servers if state.last and state.reach & 1), default=raw_ns)
 
     def _claim_ns(self, sample: Sample, raw_ns: int) -> tuple[int, int]:
         """The interval of theta that a sample claims at `raw_ns`, outward rounded."""
@@ -174,6 +180,9 @@ class Associations(msgspec.Struct, frozen=True):
         server = next((state.identity for state in self.servers if state.name == name), None)
         if selection.verdict is not Verdict.AGREED or server not in selection.survivors:
             return None
+        earliest_ns, latest_ns = bound(
+            self.turnover, selection, sample.raw_ns, self._oldest_ns(sample.raw_ns), self.rate_bound
+        )
         return Fix(
             raw_ns=sample.raw_ns,
             theta_ns=min(max(sample.theta_ns, selection.earliest_theta_ns), selection.latest_theta_ns),
@@ -181,8 +190,8 @@ class Associations(msgspec.Struct, frozen=True):
             root_distance_s=sample.root_distance_at_s(sample.raw_ns, self.rate_bound),
             server=server,
             survivors=selection.survivors,
-            earliest_theta_ns=selection.earliest_theta_ns,
-            latest_theta_ns=selection.latest_theta_ns,
+            earliest_theta_ns=earliest_ns,
+            latest_theta_ns=latest_ns,
         )
 
 

@@ -24,6 +24,7 @@ MODULES: Final = (
     "ntp.poll",
     "ntp.select",
     "ntp.server",
+    "ntp.turnover",
     "publish.condition",
     "publish.issuer",
     "publish.types",

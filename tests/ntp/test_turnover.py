@@ -1,0 +1,90 @@
+"""What a fix is bounded by while liars may be changing hands."""
+
+import random
+from typing import Any
+
+import pytest
+
+from chronotick.config.schema import NtpConfig
+from chronotick.ntp.associations import Associations
+from chronotick.ntp.select import Selection, Standing, Verdict
+from chronotick.ntp.turnover import Turnover, after_vote, bound
+
+S = 10**9
+MS = 10**6
+RATE = 5e-5
+
+
+def vote(low_ns: int, high_ns: int, *, caught: bool = False, verdict: Verdict = Verdict.AGREED) -> Selection:
+    standings = (("a", Standing.SURVIVOR), ("b", Standing.FALSETICKER if caught else Standing.SURVIVOR))
+    return Selection(verdict=verdict, standings=standings, earliest_theta_ns=low_ns, latest_theta_ns=high_ns)
+
+
+def after(*votes: tuple[int, Selection], oldest_ns: int = 0) -> tuple[int, int]:
+    """The bound after votes at these instants."""
+    past = Turnover()
+    for raw_ns, one in votes:
+        past = after_vote(past, one, raw_ns, oldest_ns, RATE)
+    return bound(past, one, raw_ns, oldest_ns, RATE)
+
+
+def test_where_nobody_is_caught_the_newest_vote_stands_alone() -> None:
+    """An honest set of servers pays nothing."""
+    assert after((S, vote(-9, 9)), (2 * S, vote(-5, 6))) == (-5, 6)
+
+
+def test_while_somebody_is_caught_all_votes_of_the_round_count() -> None:
+    """The hull of them, each grown by what theta may have moved since; the one that caught may be before or now."""
+    grown = 50_001
+    assert after((S, vote(-9, 9, caught=True)), (2 * S, vote(-5, 6))) == (-9 - grown, 9 + grown)
+    assert after((S, vote(-9, 9)), (2 * S, vote(-5, 6, caught=True))) == (-9 - grown, 9 + grown)
+
+
+def test_no_majority_is_a_sign_too() -> None:
+    """But servers that are waited for are none."""
+    past = ((S, vote(-9, 9)), (2 * S, vote(0, 0, verdict=Verdict.NO_MAJORITY)), (3 * S, vote(-5, 6)))
+    assert after(*past) == (-100_010, 100_010)
+    calm = ((S, vote(-9, 9)), (2 * S, vote(0, 0, verdict=Verdict.WAITING)), (3 * S, vote(-5, 6)))
+    assert after(*calm) == (-5, 6)
+
+
+def test_a_round_ends_with_its_oldest_sample() -> None:
+    """Votes from before all samples of the newest one are forgotten, and so is who was caught then."""
+    past = ((S, vote(-9, 9, caught=True)), (3 * S, vote(-7, 7)), (4 * S, vote(-5, 6)))
+    assert after(*past, oldest_ns=2 * S) == (-5, 6)
+    assert after(past[0], past[1], (4 * S, vote(-5, 6, caught=True)), oldest_ns=2 * S) == (-50_008, 50_008)
+
+
+def test_joined_votes_err_to_the_wide_side() -> None:
+    """Hundreds of votes in a round are kept as at most 64, whose hull holds that of all and is hardly wider."""
+    rng = random.Random(1)
+    votes = [(i * S, vote(-rng.randrange(MS), rng.randrange(MS), caught=True)) for i in range(500)]
+    past = Turnover()
+    for raw_ns, one in votes:
+        past = after_vote(past, one, raw_ns, 0, RATE)
+        assert len(past.votes) <= 64
+    raw_ns, last = votes[-1]
+    low_ns, high_ns = bound(past, last, raw_ns, 0, RATE)
+    grown = [round((raw_ns - at) * RATE) for at, _ in votes]
+    least = min(one.earliest_theta_ns - by for (_, one), by in zip(votes, grown, strict=True))
+    most = max(one.latest_theta_ns + by for (_, one), by in zip(votes, grown, strict=True))
+    assert least - 2 * MS < low_ns <= least
+    assert most <= high_ns < most + 2 * MS
+
+
+@pytest.mark.parametrize("lie_ms", [0.1, 0.2, 0.25])
+def test_a_liar_that_begins_where_another_ends_moves_nothing(outcome: Any, lie_ms: float) -> None:
+    """Until `b`, which was caught, is heard anew, `c` and `a` agree on what misses truth; the fix's bound does not."""
+    table = Associations.of(NtpConfig(servers=("a", "b", "c")))
+    missed = 0
+    for round_ in range(12):
+        changed = round_ >= 6
+        for i, (name, lie_ns) in enumerate(
+            (("a", 120_000), ("c", changed * round(lie_ms * MS)), ("b", S * (not changed)))
+        ):
+            step = table.step(outcome(name, (16 * round_ + 4 * i + 1) * S, lie_ns), (16 * round_ + 4 * i + 1) * S)
+            table = step.associations
+            if step.fix is not None:
+                assert step.fix.earliest_theta_ns <= 0 <= step.fix.latest_theta_ns
+                missed += not step.selection.earliest_theta_ns <= 0 <= step.selection.latest_theta_ns
+    assert missed == (lie_ms > 0.15)
