@@ -7,7 +7,7 @@ or by seconds), paths that are asymmetric by up to the whole delay, and an oscil
 The real pipeline takes every exchange; after each, and at two instants before the next, its hard interval is held
 against the truth. At the same instants:
 
-    each vote     what ChronoTick's votes say, each by itself, also while somebody is caught
+    each vote     what ChronoTick's votes say, each by itself
     RFC 5905      the survivors' combined offset, give or take the smallest root distance among them (15 ppm ageing)
     intersection  RFC 5905's interval: what the most servers share, midpoints inside
     average       the mean of all servers' newest offsets, give or take their mean root distance
@@ -24,11 +24,10 @@ against the truth. At the same instants:
 
 In `at_once` a majority is honest at every moment, and yet not all newest samples of a majority are: servers are asked
 one after the other, so those who lied a moment ago still have a false sample in the vote beside those who lie now. A
-sample that an agreeing majority contradicted counts for nothing until its server has answered anew, and while anybody
-is caught the bound is what any vote of the last round allowed. What is left are lies that hide behind the honest ones'
-own width while they change hands. For these the assumption fails, not the rule: "excused" are the misses of a host that
-had at some vote before no true majority among the servers' newest samples. `changing` has them too: where honest
-servers fall silent, those who lie may be most of those who are left.
+sample that an agreeing majority contradicted counts for nothing until its server has answered anew, and the bound is
+what any vote of the last round allowed (docs/adr/0005). "Excused" are the misses of a host that had at some vote before
+no true majority among the servers' newest samples: there the assumption of each vote by itself fails. `changing` has
+such, too: where honest servers fall silent, those who lie may be most of those who are left.
 """
 
 import argparse

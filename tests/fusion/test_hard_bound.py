@@ -34,12 +34,13 @@ def test_the_worlds_are_hard(bench: ModuleType) -> None:
     assert sum(one["missed"]["average"] for one in said) > 50
 
 
-def test_where_liars_change_from_one_moment_to_the_next_only_the_assumption_fails(bench: ModuleType) -> None:
-    """Every miss comes after a vote in which the newest samples of no majority were true."""
-    said = bench.simulate("at_once", 4, 0.2, 5, lambda _: None)
+def test_liars_may_change_from_one_moment_to_the_next(bench: ModuleType) -> None:
+    """Where each vote by itself misses the truth, what the votes of a round allow together holds it."""
+    said = bench.simulate("at_once", 4, 0.3, 1, lambda _: None)
     assert said["published"]["chronotick"] > 300
-    assert said["missed"]["chronotick"] == said["excused"]
-    assert said["missed"]["chronotick"] < 0.3 * said["missed"]["average"]
+    assert said["missed"]["each_vote"] > 10
+    assert said["missed"]["chronotick"] == 0
+    assert said["width_p50_ms"] < 1.6 * said["each_vote_width_p50_ms"]
 
 
 def test_without_an_honest_majority_there_is_no_time(bench: ModuleType) -> None:

@@ -3,12 +3,13 @@
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from chronotick.config.schema import NtpConfig
 from chronotick.ntp.associations import Associations
 from chronotick.ntp.select import Selection, Standing, Verdict
-from chronotick.ntp.turnover import Turnover, after_vote, bound
+from chronotick.ntp.turnover import Claim, Turnover, after_vote, bound
 
 S = 10**9
 MS = 10**6
@@ -20,39 +21,49 @@ def vote(low_ns: int, high_ns: int, *, caught: bool = False, verdict: Verdict = 
     return Selection(verdict=verdict, standings=standings, earliest_theta_ns=low_ns, latest_theta_ns=high_ns)
 
 
-def after(*votes: tuple[int, Selection], oldest_ns: int = 0) -> tuple[int, int]:
+def after(
+    *votes: tuple[int, Selection], claims: tuple[Claim, ...] = (), servers: int = 3, oldest_ns: int = 0
+) -> tuple[int, int]:
     """The bound after votes at these instants."""
     past = Turnover()
     for raw_ns, one in votes:
         past = after_vote(past, one, raw_ns, oldest_ns, RATE)
-    return bound(past, one, raw_ns, oldest_ns, RATE)
+    return bound(past, msgspec.structs.replace(one, candidates=servers), claims, raw_ns, oldest_ns, RATE)
 
 
-def test_where_nobody_is_caught_the_newest_vote_stands_alone() -> None:
-    """An honest set of servers pays nothing."""
-    assert after((S, vote(-9, 9)), (2 * S, vote(-5, 6))) == (-5, 6)
+def test_the_votes_of_a_round_count_as_far_as_later_samples_leave_them() -> None:
+    """Of three servers one may lie: what two later samples exclude is not left of a vote, what one does is."""
+    votes = ((S, vote(-900, 900)), (2 * S, vote(-5, 6)))
+    claims = (Claim(2 * S, -20, 30), Claim(2 * S - 1, -10, 40), Claim(S - 1, -1, 1))
+    assert after(*votes, claims=claims) == (-20, 40)
+    assert after(*votes, claims=claims[1:]) == (-50_901, 50_901)
+    assert after(*votes, claims=claims, servers=5) == (-50_901, 50_901)
+    assert after(votes[0], (2 * S, vote(-5, 6)), claims=(Claim(2 * S, 70_000, 80_000),) * 2) == (-5, 6)
 
 
-def test_while_somebody_is_caught_all_votes_of_the_round_count() -> None:
-    """The hull of them, each grown by what theta may have moved since; the one that caught may be before or now."""
-    grown = 50_001
-    assert after((S, vote(-9, 9, caught=True)), (2 * S, vote(-5, 6))) == (-9 - grown, 9 + grown)
-    assert after((S, vote(-9, 9)), (2 * S, vote(-5, 6, caught=True))) == (-9 - grown, 9 + grown)
+def test_while_somebody_is_caught_votes_count_whole() -> None:
+    """Each grown by what theta may have moved since; the one that caught may be before or now."""
+    claims = (Claim(2 * S, -5, 6),) * 3
+    assert after((S, vote(-9, 9)), (2 * S, vote(-5, 6)), claims=claims) == (-5, 6)
+    assert after((S, vote(-9, 9, caught=True)), (2 * S, vote(-5, 6)), claims=claims) == (-50_010, 50_010)
+    assert after((S, vote(-9, 9)), (2 * S, vote(-5, 6, caught=True)), claims=claims) == (-50_010, 50_010)
 
 
 def test_no_majority_is_a_sign_too() -> None:
     """But servers that are waited for are none."""
+    claims = (Claim(3 * S, -5, 6),) * 3
     past = ((S, vote(-9, 9)), (2 * S, vote(0, 0, verdict=Verdict.NO_MAJORITY)), (3 * S, vote(-5, 6)))
-    assert after(*past) == (-100_010, 100_010)
+    assert after(*past, claims=claims) == (-100_010, 100_010)
     calm = ((S, vote(-9, 9)), (2 * S, vote(0, 0, verdict=Verdict.WAITING)), (3 * S, vote(-5, 6)))
-    assert after(*calm) == (-5, 6)
+    assert after(*calm, claims=claims) == (-5, 6)
 
 
 def test_a_round_ends_with_its_oldest_sample() -> None:
     """Votes from before all samples of the newest one are forgotten, and so is who was caught then."""
-    past = ((S, vote(-9, 9, caught=True)), (3 * S, vote(-7, 7)), (4 * S, vote(-5, 6)))
-    assert after(*past, oldest_ns=2 * S) == (-5, 6)
-    assert after(past[0], past[1], (4 * S, vote(-5, 6, caught=True)), oldest_ns=2 * S) == (-50_008, 50_008)
+    claims = (Claim(4 * S, -5, 6),) * 3
+    past = ((S, vote(-90_000, 9, caught=True)), (3 * S, vote(-7, 7)))
+    assert after(*past, (4 * S, vote(-5, 6)), oldest_ns=2 * S, claims=claims) == (-5, 6)
+    assert after(*past, (4 * S, vote(-5, 6, caught=True)), oldest_ns=2 * S, claims=claims) == (-50_008, 50_008)
 
 
 def test_joined_votes_err_to_the_wide_side() -> None:
@@ -64,7 +75,7 @@ def test_joined_votes_err_to_the_wide_side() -> None:
         past = after_vote(past, one, raw_ns, 0, RATE)
         assert len(past.votes) <= 64
     raw_ns, last = votes[-1]
-    low_ns, high_ns = bound(past, last, raw_ns, 0, RATE)
+    low_ns, high_ns = bound(past, last, (), raw_ns, 0, RATE)
     grown = [round((raw_ns - at) * RATE) for at, _ in votes]
     least = min(one.earliest_theta_ns - by for (_, one), by in zip(votes, grown, strict=True))
     most = max(one.latest_theta_ns + by for (_, one), by in zip(votes, grown, strict=True))

@@ -19,12 +19,13 @@ from chronotick.ntp.server import (
     forget_samples,
     new_server,
 )
-from chronotick.ntp.turnover import Turnover, after_vote, bound
+from chronotick.ntp.turnover import Claim, Turnover, after_vote, bound
 from chronotick.units import NS_PER_S, ns_to_s
 
 # A server that was never heard counts in the electorate until this many exchanges with it have failed: the first and
 # the early ones after it (`poll.py`), 4 s in all.
 PATIENCE: Final = 4
+_VOTING: Final = frozenset({Standing.SURVIVOR, Standing.OUTLIER, Standing.FALSETICKER})
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -180,8 +181,14 @@ class Associations(msgspec.Struct, frozen=True):
         server = next((state.identity for state in self.servers if state.name == name), None)
         if selection.verdict is not Verdict.AGREED or server not in selection.survivors:
             return None
+        raw_ns, absent = sample.raw_ns, {name for name, standing in selection.standings if standing not in _VOTING}
+        claims = [
+            Claim(state.last.raw_ns, *self._claim_ns(state.last, raw_ns))
+            for state in self.servers
+            if state.last is not None and state.identity not in absent
+        ]
         earliest_ns, latest_ns = bound(
-            self.turnover, selection, sample.raw_ns, self._oldest_ns(sample.raw_ns), self.rate_bound
+            self.turnover, selection, claims, raw_ns, self._oldest_ns(raw_ns), self.rate_bound
         )
         return Fix(
             raw_ns=sample.raw_ns,

@@ -2,12 +2,14 @@
 
 A vote is right when the newest samples of a majority are. If liars change between two samples of one vote, those who
 lied before them are in it beside those who lie after, and it can be wrong without any sign of it. The votes before the
-change were right, though. So while anybody is caught, or nobody agrees, a fix gets the hull of all votes that were held
-since the oldest sample in the newest one was taken: it holds the truth if any of them was right, be it the last one
-before the change. Where nobody is caught for a round the newest vote stands alone, and nothing is paid: docs/adr/0005.
+change were right, though, and of the samples after it a minority at most is false. So a fix gets the hull of all votes
+held since the oldest sample in the newest one was taken, each without what more than a minority of the samples after it
+excludes: that holds the truth if liars changed hands once in that time. While anybody is caught, or nobody agrees, they
+may have done so more often, and the votes are taken whole: then one of them has to be right. See docs/adr/0005.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -24,6 +26,14 @@ class Bound(msgspec.Struct, frozen=True):
     """What a vote allowed theta to be, at the instant of the vote; whole ns."""
 
     raw_ns: int
+    low_ns: int
+    high_ns: int
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A server's newest sample: when it was taken, and what it allows theta to be at the vote's instant; whole ns."""
+
+    taken_raw_ns: int
     low_ns: int
     high_ns: int
 
@@ -59,15 +69,39 @@ def after_vote(past: Turnover, vote: Selection, raw_ns: int, oldest_raw_ns: int,
     )
 
 
-def bound(past: Turnover, vote: Selection, raw_ns: int, oldest_raw_ns: int, rate_bound: float) -> tuple[int, int]:
-    """Lowest and highest theta at `raw_ns` after a vote that agreed, whole ns; `past` includes it."""
+def bound(
+    past: Turnover, vote: Selection, claims: Sequence[Claim], raw_ns: int, oldest_raw_ns: int, rate_bound: float
+) -> tuple[int, int]:
+    """Lowest and highest theta at `raw_ns` after a vote that agreed, whole ns.
+
+    Args:
+        past: includes the vote.
+        claims: of the servers in the vote, at `raw_ns`.
+    """
+    votes = [_hull((one,), raw_ns, rate_bound) for one in past.votes]
     if past.caught_raw_ns is None or past.caught_raw_ns < oldest_raw_ns:
-        return vote.earliest_theta_ns, vote.latest_theta_ns
-    whole = _hull(past.votes, raw_ns, rate_bound)
-    return whole.low_ns, whole.high_ns
+        size = vote.candidates + len(vote.named(Standing.UNHEARD))
+        minority = size - (size // 2 + 1)
+        votes = [
+            _left(moved, [claim for claim in claims if claim.taken_raw_ns > one.raw_ns], minority)
+            for moved, one in zip(votes, past.votes, strict=True)
+        ]
+    possible = [one for one in votes if one.low_ns <= one.high_ns]
+    low_ns = min((one.low_ns for one in possible), default=vote.earliest_theta_ns)
+    high_ns = max((one.high_ns for one in possible), default=vote.latest_theta_ns)
+    return min(low_ns, vote.earliest_theta_ns), max(high_ns, vote.latest_theta_ns)
 
 
-def _hull(votes: tuple[Bound, ...], raw_ns: int, rate_bound: float) -> Bound:
+def _left(vote: Bound, after: Sequence[Claim], minority: int) -> Bound:
+    """What of a vote more than a minority of the later claims does not exclude; empty (low > high) where nothing is."""
+    if len(after) <= minority:
+        return vote
+    low_ns = sorted((one.low_ns for one in after), reverse=True)[minority]
+    high_ns = sorted(one.high_ns for one in after)[minority]
+    return Bound(vote.raw_ns, max(vote.low_ns, low_ns), min(vote.high_ns, high_ns))
+
+
+def _hull(votes: Sequence[Bound], raw_ns: int, rate_bound: float) -> Bound:
     """What all of them (>= 1) allow at one instant, each grown by the rate bound."""
     # One more than needed wherever the product is not exact.
     grown = [math.ceil(abs(raw_ns - one.raw_ns) * rate_bound) + (one.raw_ns != raw_ns) for one in votes]
