@@ -102,5 +102,5 @@ class IntervalRules(msgspec.Struct, frozen=True):
     start_factors: tuple[float, ...] = (0.9, 1.0, 1.03, 1.2, 1.45)
     start_degrees: float = 5.0
     window: int = 1000
-    prior_scores: float = 2.0
+    prior_scores: float = 1.0
     least_shrink: float = 0.15
