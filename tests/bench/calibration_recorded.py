@@ -11,6 +11,9 @@ of a plain Kalman filter on the same fixes.
 fewer than four blocks there is none, and a share says next to nothing. Behind a share stand `!` where it is further
 than 2 points from its level and 1.96 standard errors do not bridge what is over, and `?` where they do or do not exist.
 "measured" traces have no truth beside their fixes: there the forecast is held against a fix and its noise.
+
+`errors of fixes` is the variance of means of 4, 16 and 64 consecutive ones over what it would be if they were
+independent of each other: 1 where they are, up to 4, 16 and 64 where they come in runs.
 """
 
 import argparse
@@ -39,6 +42,8 @@ KEYS: Final = tuple(f"{100 * level:g}" for level in LEVELS)
 TOLERANCE: Final = 0.02
 _LEAST_BLOCK_S: Final = 1200.0
 _LEAST_BLOCKS: Final = 4
+MEANS: Final = (4, 16, 64)
+_MOST_SIGMA: Final = 4.0
 
 
 def standard_error(at_s: NDArray[np.float64], inside: NDArray[np.bool_], block_s: float) -> float | None:
@@ -50,6 +55,21 @@ def standard_error(at_s: NDArray[np.float64], inside: NDArray[np.bool_], block_s
     size, hits = np.bincount(block), np.bincount(block, inside)
     rest = hits - size * inside.mean()
     return float(math.sqrt((rest @ rest) * count / (count - 1)) / len(inside))
+
+
+def variance_ratios(error_s: NDArray[np.float64]) -> dict[str, float]:
+    """Of means of `MEANS` consecutive errors, shape (n,), to independent ones; where there are two means at least."""
+    rest = error_s - np.median(error_s)
+    # One of 37 ms among a thousand would be all of the variance.
+    limit = _MOST_SIGMA * 1.4826 * float(np.median(np.abs(rest)))
+    rest = np.clip(rest, -limit, limit)
+    made = {}
+    for size in MEANS:
+        count = len(rest) // size
+        if count > 1:
+            means = rest[: count * size].reshape(count, size).mean(axis=1)
+            made[str(size)] = float(np.var(means, ddof=1) * size / np.var(rest, ddof=1))
+    return made
 
 
 def figures(
@@ -82,7 +102,12 @@ def run(folder: Path, name: str, horizons_s: Sequence[float] = HORIZONS_S) -> di
             method: figures(at_s, np.array(column.error_s[method]), np.array(column.half_width_s[method]), block_s)
             for method in METHODS
         }
-    return {"trace": name, "truth": "apart" if trace.independent else "measured", "horizons": made}
+    row = {"trace": name, "truth": "apart" if trace.independent else "measured", "horizons": made}
+    if trace.independent:
+        at_fix_s = trace.truth.at(np.array([fix.raw_ns for fix in trace.fixes]) * 1e-9)
+        error_s = np.array([fix.theta_ns for fix in trace.fixes]) * 1e-9 - at_fix_s
+        row["errors_of_fixes"] = variance_ratios(error_s[np.isfinite(error_s)])
+    return row
 
 
 def mark(level: float, share: float, error: float | None) -> str:
@@ -96,6 +121,9 @@ def mark(level: float, share: float, error: float | None) -> str:
 def show(row: dict[str, Any]) -> list[str]:
     """One trace as a table."""
     out = [f"\n{row['trace']} (truth {row['truth']})"]
+    if row.get("errors_of_fixes"):
+        ratios = ", ".join(f"{ratio:.2f} ({size})" for size, ratio in row["errors_of_fixes"].items())
+        out.append(f"errors of fixes: {ratios}")
     for horizon, found in row["horizons"].items():
         for method in METHODS:
             of = found[method]

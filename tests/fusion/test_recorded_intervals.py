@@ -50,6 +50,15 @@ def test_a_miss_is_marked_when_chance_does_not_explain_it(
     assert bench.mark(0.9, share, error) == expected
 
 
+def test_errors_that_come_in_runs_are_told_from_independent_ones(bench: ModuleType) -> None:
+    """Each error 16 times over: the variance of means of 16 is 16 times that of independent ones; of new ones, once."""
+    rng = np.random.default_rng(4)
+    runs = bench.variance_ratios(np.repeat(rng.standard_normal(400), 16))
+    assert runs["16"] == pytest.approx(16.0, rel=0.1)
+    assert bench.variance_ratios(rng.standard_normal(6400)) == pytest.approx({"4": 1.0, "16": 1.0, "64": 1.0}, abs=0.3)
+    assert "64" not in bench.variance_ratios(rng.standard_normal(100))
+
+
 def test_it_prints_coverage_and_score_of_each_method(tmp_path: Path) -> None:
     """On a steady clock with known noise all levels lie in order, scores are positive, and blocks are counted."""
     row = scripts.figures_of_steady(BENCH, tmp_path, 12_000.0, "--processes", "1")
