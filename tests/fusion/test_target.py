@@ -173,3 +173,16 @@ def test_few_fixes_have_no_halves(state: Callable) -> None:
     """With five fixes after the origin there is no telling how noisy they are."""
     history = store(np.arange(0.0, 500.0, 100.0), np.zeros(5), 1e-6)
     assert disagreement(history, state(at(0.0)), at(250.0), at(400.0), 1e-11, TUNING) is None
+
+
+def test_halves_that_float64_can_not_tell_from_exact_say_nothing(state: Callable) -> None:
+    """Three fixes of 12 ns and then some of a millisecond, of a clock known to 1e-4: rounding leaves no variance."""
+    t = [90.05959988, 210.11968183, 330.18788695, 450.26156378, 570.32876897, 690.3915689]
+    noise = [1.17732339e-8, 1.17732414e-8, 1.17732566e-8, 1.27905323e-3, 1.27759857e-3, 1.47619681e-3]
+    history = History(span_s=1e6)
+    for at_s, sigma in zip(t, noise, strict=True):
+        for _ in range(2):
+            history.append(at(at_s), THETA0_NS, sigma**2, 1)
+    wander = 4.7526563713935266e-11
+    origin = state(at(-30.0), variance=(1e-8, 5.931217617606645e-19, 1e-8, 2.809483975817723e-17))
+    assert disagreement(history, origin, at(0.0), at(691.0), wander, TUNING) is None

@@ -78,7 +78,7 @@ def disagreement(
     No forecast is in it, and the clock itself hardly: both halves saw the same one.
 
     Returns:
-        None when fewer than six fixes lie there.
+        None when fewer than six fixes lie there, or when these are too good or too few for float64 to say how good.
     """
     fixes = _around(history, origin, target_raw_ns, until_raw_ns)
     if len(fixes) < MIN_FIXES_AFTER:
@@ -93,7 +93,8 @@ def disagreement(
         )
         for at in (0, 1)
     )
-    return (one.offset_s - other.offset_s) ** 2 / (one.variance_s2 + other.variance_s2)
+    variance_s2 = one.variance_s2 + other.variance_s2
+    return (one.offset_s - other.offset_s) ** 2 / variance_s2 if variance_s2 > 0.0 else None
 
 
 def _around(history: History, origin: ClockState, target_raw_ns: int, until_raw_ns: int) -> Fixes:
