@@ -163,6 +163,20 @@ def test_two_that_are_far_better_than_the_floor_differ_by_their_own_losses(curve
     assert weights["better/test"] > 50 * weights["good/test"] > 0.0
 
 
+def test_a_perfect_one_that_is_doubted_gives_way_to_the_next(curve: Callable) -> None:
+    """With no error at all it has all the weight, and when its share falls to a twentieth the other has most of it."""
+    floor = 1e-5 * np.random.default_rng(1).standard_normal(60)
+    gate = make_gate()
+    feed(gate, floor, 0.3 * floor, name="good/test")
+    feed(gate, floor, 0.0 * floor, name="perfect/test")
+    both = [curve("good"), curve("perfect")]
+    assert gate.weights(64.0, both, RAW0_NS)["perfect/test"] > 0.99
+    gate.trust.doubt("perfect/test", {0: 100.0})
+    weights = gate.weights(64.0, both, RAW0_NS)
+    assert weights["perfect/test"] < 0.06
+    assert weights["good/test"] > 0.9
+
+
 def test_between_two_rungs_weights_are_between_theirs(curve: Callable) -> None:
     """Open at 64 s and closed at 256 s, the weight falls from one to the other, and holds below the first."""
     gate = make_gate()
@@ -202,14 +216,47 @@ def opened() -> Gate:
 def test_bad_answers_halve_the_weight_and_the_third_closes(opened: Gate, curve: Callable) -> None:
     """Each costs at once; a good answer in between ends the row."""
     now = RAW0_NS + 100_000 * S
-    odds = []
+    weights = []
     for _ in range(3):
-        weights = opened.weights(64.0, [curve()], RAW0_NS)
-        odds.append(weights.get("m/test", 0.0) / weights["floor"])
+        weights.append(opened.weights(64.0, [curve()], RAW0_NS)["m/test"])
         opened.penalise("m/test", now)
-    assert odds[1] == pytest.approx(odds[0] / 2)
-    assert odds[2] == pytest.approx(odds[0] / 4)
+    assert weights[0] > 0.99
+    assert weights[1] == pytest.approx(weights[0] / 2)
+    assert weights[2] == pytest.approx(weights[0] / 4)
     assert opened.weights(64.0, [curve()], RAW0_NS) == {"floor": 1.0}
+
+
+def test_each_fix_that_speaks_against_a_candidate_quietens_it_at_once(opened: Gate, curve: Callable) -> None:
+    """A nat more leaves e times less of its share at that rung; fixes that speak for it give all of it back."""
+
+    def weight(rung: int) -> float:
+        return opened.weights(LADDER[rung], [curve()], RAW0_NS)["m/test"]
+
+    whole, far = weight(0), weight(1)
+    for nats in (1.0, 2.0):
+        opened.watch(0, "m/test", 1.0 + GateRules().watch_slack, RAW0_NS)
+        assert weight(0) == pytest.approx(whole * np.exp(-nats))
+    assert weight(1) == far
+    for _ in range(2):
+        opened.watch(0, "m/test", -2.0, RAW0_NS)
+    assert weight(0) == pytest.approx(whole)
+
+
+def test_an_unusual_revision_is_heard_less_until_fixes_have_come(opened: Gate, curve: Callable) -> None:
+    """At once, by its nats less what is forgiven, never by more than would shut it; then back, a quarter nat a fix."""
+    rules = GateRules()
+    whole = opened.weights(64.0, [curve()], RAW0_NS)["m/test"]
+    opened.trust.doubt("m/test", {0: rules.doubt_slack})
+    assert opened.weights(64.0, [curve()], RAW0_NS)["m/test"] == whole
+    opened.trust.doubt("m/test", {0: 100.0})
+    weights = []
+    for _ in range(round(rules.watch_limit / rules.watch_slack) + 1):
+        weights.append(opened.weights(64.0, [curve()], RAW0_NS)["m/test"])
+        opened.trust.calm()
+    assert weights[0] == pytest.approx(whole * np.exp(-rules.watch_limit))
+    assert weights == sorted(weights)
+    assert weights[-1] == whole
+    assert opened.is_open("m/test", 0)
 
 
 def test_a_good_answer_ends_a_row_of_bad_ones(opened: Gate, curve: Callable) -> None:

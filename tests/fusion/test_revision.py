@@ -34,7 +34,7 @@ def learned(said: Callable, state: Callable) -> tuple[Revisions, ForecastCurve, 
     for i in range(1, 57):
         t_s = 64.0 * i
         new = said(t_s)
-        assert not revisions.sudden(new, old, state(RAW0_NS + round(t_s * S)), HEARD)
+        assert revisions.judge(new, old, state(RAW0_NS + round(t_s * S)), HEARD) is not None
         old = new
     return revisions, old, t_s
 
@@ -46,10 +46,26 @@ def test_a_turned_curve_is_sudden_each_time_it_comes(how: str, said: Callable, s
     for i in range(1, 4):
         # A quarter of a period on, where the cycle bends most and even its end turned to its beginning shows.
         at_s = t_s + 900.0 * (how == "reversed") + 64.0 * i
-        assert revisions.sudden(said(at_s, how), old, state(RAW0_NS + round(at_s * S)), HEARD)
+        assert revisions.judge(said(at_s, how), old, state(RAW0_NS + round(at_s * S)), HEARD) is None
 
 
 def test_only_where_it_is_heard(said: Callable, state: Callable) -> None:
     """A rung at which a model has no say is no reason to refuse it."""
     revisions, old, t_s = learned(said, state)
-    assert not revisions.sudden(said(t_s + 64.0, "negated"), old, state(RAW0_NS + round((t_s + 64.0) * S)), ())
+    assert revisions.judge(said(t_s + 64.0, "negated"), old, state(RAW0_NS + round((t_s + 64.0) * S)), ()) == {}
+
+
+@pytest.mark.parametrize(("usual", "nats"), [(0.9, None), (2.0, 0.8), (3.0, 2.9), (4.5, 8.1)])
+def test_an_unusual_revision_speaks_against_its_model_by_its_size(
+    usual: float, nats: float | None, forecast: Callable, state: Callable
+) -> None:
+    """Of r usual squares, (r - 1 - ln r) / 2 nats; nothing for one that is as usual."""
+    at, revisions = state(RAW0_NS), Revisions(LADDER)
+
+    def bent(slope: float) -> ForecastCurve:
+        return ForecastCurve(forecast(np.linspace(0.0, slope, 33)))
+
+    for _ in range(10):
+        assert revisions.judge(bent(1e-7), bent(0.0), at, HEARD) is not None
+    found = revisions.judge(bent(usual * 1e-7), bent(0.0), at, HEARD)
+    assert found == ({} if nats is None else pytest.approx(dict.fromkeys(HEARD, nats), abs=0.1))

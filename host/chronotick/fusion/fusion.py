@@ -175,7 +175,10 @@ class Fusion:
         return True
 
     def _sudden(self, candidate: Candidate, state: ClockState) -> bool:
-        """Whether a forecast contradicts the model's own earlier one where it is heard; the earlier one then stays."""
+        """Whether a forecast contradicts the model's own earlier one where it is heard; the earlier one then stays.
+
+        What departs less than that, but more than usual, is doubted.
+        """
         if not isinstance(candidate, ForecastCurve):
             # A filter is revised by each fix, and held against each.
             return False
@@ -183,7 +186,11 @@ class Fusion:
         if old is None:
             return False
         revisions = self._revisions.setdefault(candidate.name, Revisions(self.horizons))
-        return revisions.sudden(candidate, old, state, self.gate.heard(candidate.name))
+        nats = revisions.judge(candidate, old, state, self.gate.heard(candidate.name))
+        if nats is None:
+            return True
+        self.gate.trust.doubt(candidate.name, nats)
+        return False
 
     def on_bad(self, refusal: Refusal) -> None:
         """A model answered badly, or not in time: it loses weight, and with repetition all of it."""
@@ -239,6 +246,7 @@ class Fusion:
         said = {
             one.name: heard_s(one, state, fix.raw_ns, sigma_s, self._config.clip_sigma) for one in self._live(state)
         }
+        self.gate.trust.calm()
         lower, upper, _ = place(self.horizons, state.ahead_s(fix.raw_ns))
         for rung in {lower, upper}:
             self._compare(rung, fix, state, sigma_s, said)
@@ -258,7 +266,7 @@ class Fusion:
             if not self.gate.may_speak(name, rung):
                 continue
             floor_s2, own_s2 = self.gate.shown_s2(name, rung, sigma_s * sigma_s)
-            against = _cost(miss_s - correction_s, own_s2 + fix.variance) - _cost(miss_s, floor_s2 + fix.variance)
+            against = cost(miss_s - correction_s, own_s2 + fix.variance) - cost(miss_s, floor_s2 + fix.variance)
             if abs(miss_s - correction_s) <= abs(miss_s):
                 # Worse than it used to be, and still no worse than the floor: no reason to shut it.
                 against = min(against, 0.0)
@@ -355,7 +363,7 @@ class Fusion:
         self._standing.clear()
 
 
-def _cost(error_s: float, variance_s2: float) -> float:
+def cost(error_s: float, variance_s2: float) -> float:
     """Negative log likelihood of an error, Student's t with 4 degrees of freedom, up to a constant: bursts happen."""
     variance_s2 = max(variance_s2, 1e-30)
     return 2.5 * math.log1p(error_s * error_s / variance_s2 / 4.0) + 0.5 * math.log(variance_s2)

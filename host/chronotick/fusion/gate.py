@@ -15,12 +15,12 @@ likelihood of all of them (`Candidate.log_odds`). Where it leads by ten to one o
 burden of proof turns: it is credited, heard before its forecasts are scored, and afterwards while they save something
 and the rung below does not speak against it.
 
-Losses come in late: a horizon and a lag after the forecast. Quicker judges can only close: bad answers in a row, late,
-absurd or suddenly turned ones among them (`revision.py`), and a cumulative sum (Page 1954) of how much worse than the
-floor's line the candidate's explained the latest fixes, each with the spread that it has shown, from the fix before
-and from each rung's distance. Whoever is closed so stays closed until the forecasts of that moment have themselves been
-scored, and of what it had earned only a share is kept. The sum is for forecasts and rules: who is fitted to each fix
-is put right by each.
+Losses come in late: a horizon and a lag after the forecast. Quicker judges can only quieten and close: bad answers in a
+row, late, absurd or suddenly turned ones among them (`revision.py`), and a cumulative sum (Page 1954) of how much worse
+than the floor's line the candidate's explained the latest fixes, each with the spread that it has shown, from the fix
+before and from each rung's distance. How much they leave of a share until then is in `trust.py`. Whoever is closed so
+stays closed until the forecasts of that moment have themselves been scored, and of what it had earned only a share is
+kept. The sum is for forecasts and rules: who is fitted to each fix is put right by each.
 """
 
 import math
@@ -35,6 +35,7 @@ from chronotick.fusion.evidence import Evidence
 from chronotick.fusion.explanation import Explanation
 from chronotick.fusion.ladder import place
 from chronotick.fusion.rules import GateRules
+from chronotick.fusion.trust import Trust, quietened
 from chronotick.units import s_to_ns
 
 FLOOR: Final = "floor"
@@ -44,6 +45,8 @@ _MAX_CANDIDATES: Final = 64
 _LEAST_OWN: Final = 0.02
 # Nor its loss.
 _LEAST_LOSS: Final = 1e-9
+# A say of which more than this is left needs no explanation.
+_PLAIN: Final = 0.9
 # Squared errors below this are the rounding of a nanosecond, s^2.
 _LEAST_SQUARE: Final = 1e-19
 
@@ -63,11 +66,10 @@ class Gate:
         self._config = config
         self._rules = rules or GateRules()
         self._evidence: dict[str, list[Evidence]] = {}
-        self._strikes: dict[str, int] = {}
         self._trusted: set[str] = set()
         self._fitted: set[str] = set()
         self._credited: set[str] = set()
-        self._watch: dict[str, list[float]] = {}
+        self.trust: Trust = Trust(len(self.horizons), self._rules)
         self._square: list[float] = [0.0] * len(self.horizons)
         self._count: list[int] = [0] * len(self.horizons)
         self._noise_s = math.inf
@@ -147,28 +149,25 @@ class Gate:
         """
         if name in self._fitted or not self.may_speak(name, rung):
             return
-        sums = self._watch.setdefault(name, [0.0] * len(self.horizons))
-        added = min(max(nats, -self._rules.watch_clip), self._rules.watch_clip)
-        sums[rung] = max(0.0, sums[rung] + added - self._rules.watch_slack)
+        total = self.trust.watch(name, rung, nats)
         if name in self._trusted:
             # Two unlucky fixes must not end a rule that hours of the clock's rate speak for, and while a slew lasts the
             # floor is right a minute ahead and wrong an hour ahead.
-            if sums[rung] > self._rules.watch_limit * self._rules.trusted_patience:
-                sums[rung] = 0.0
+            if total > self._rules.watch_limit * self._rules.trusted_patience:
+                self.trust.acquit(name, rung)
                 self._shut_rung(name, rung, now_raw_ns)
-        elif sums[rung] > self._rules.watch_limit:
+        elif total > self._rules.watch_limit:
             self._shut(name, now_raw_ns)
 
     def penalise(self, name: str, now_raw_ns: int) -> None:
         """A bad answer, or none: halves the candidate's weight, and closes it when it happens again and again."""
-        self._strikes[name] = self._strikes.get(name, 0) + 1
-        if self._strikes[name] >= self._rules.strikes:
+        if self.trust.strike(name) >= self._rules.strikes:
             self._shut(name, now_raw_ns)
 
     def admit(self, candidate: Candidate) -> None:
         """A good answer has come: it ends a row of bad ones, and says what stands behind it."""
         name, log_odds = candidate.name, candidate.log_odds
-        self._strikes.pop(name, None)
+        self.trust.pardon(name)
         for those, true in (
             (self._trusted, candidate.trusted),
             (self._fitted, log_odds is not None and not candidate.trusted),
@@ -240,8 +239,8 @@ class Gate:
         if name not in self._evidence:
             if len(self._evidence) >= _MAX_CANDIDATES:
                 oldest = next(iter(self._evidence))
-                for table in (self._evidence, self._strikes, self._watch):
-                    table.pop(oldest, None)
+                del self._evidence[oldest]
+                self.trust.forget(oldest)
                 for those in (self._trusted, self._fitted, self._credited):
                     those.discard(oldest)
             self._evidence[name] = self._blank()
@@ -310,7 +309,7 @@ class Gate:
         return next((one for one in range(rung - 1, -1, -1) if rungs[one].scores > self._rules.few_scores), None)
 
     def _shut(self, name: str, now_raw_ns: int) -> None:
-        self._watch.pop(name, None)
+        self.trust.acquit(name)
         for horizon_s, evidence in zip(self.horizons, self._of(name), strict=True):
             evidence.open = False
             evidence.doubt(self._rules.kept_share, now_raw_ns)
@@ -326,13 +325,13 @@ class Gate:
         standing = [one for one in candidates if self.stands(one, rung, origin_raw_ns)]
         ruled = {one.name for one in standing if one.trusted and not self._distrusted(one.name, rung)}
         for one in standing:
-            loudness = 0.5 ** self._strikes.get(one.name, 0)
+            loudness = self.trust.loudness(one.name)
             if one.name in ruled:
                 raw[FLOOR] = min(raw[FLOOR], 1.0 - loudness)
                 raw[one.name] = max(self._power(one.name, rung), 1.0) * loudness
             elif self.is_open(one.name, rung) and not (ruled and self._on_credit(one.name, rung)):
                 # Credit is against the floor's line: a rule that stands in its place is beaten by a record only.
-                raw[one.name] = self._power(one.name, rung) * loudness
+                raw[one.name] = quietened(self._power(one.name, rung), self.trust.left(one.name, rung))
         total = sum(raw.values())
         weights = {name: weight / total for name, weight in raw.items()}
         return weights if ruled else self._among_themselves(weights, rung)
@@ -348,10 +347,10 @@ class Gate:
             return weights
         lost = {name: max(1.0 - self._evidence[name][rung].gain, _LEAST_LOSS) for name in heard}
         best = min(lost.values())
-        own = {
-            name: math.pow(best / one, self._rules.power) * 0.5 ** self._strikes.get(name, 0)
-            for name, one in lost.items()
-        }
+        merit = {name: math.pow(best / one, self._rules.power) for name, one in lost.items()}
+        # Who is quieted gives way to the others also where it was far better than they.
+        rest = {name: sum(merit[other] for other in heard if other != name) for name in heard}
+        own = {n: quietened(merit[n] / rest[n], self.trust.left(n, rung)) * rest[n] for n in heard}
         share = sum(weights[name] for name in heard) / sum(own.values())
         return weights | {name: share * one for name, one in own.items()}
 
@@ -410,6 +409,8 @@ class Gate:
             reason = f"It saves {gain:.1%} of the floor's loss, and {asked:.0%} is asked for."
         else:
             reason = f"It saves {gain:.0%} of the floor's loss, but t = {t:.1f} and {needed_t:.1f} is asked for."
+        if weight > 0 and name not in self._trusted and (left := self.trust.left(name, rung)) < _PLAIN:
+            reason += f" Its last answer or the latest fixes leave {left:.0%} of its say."
         return Explanation(name, horizon_s, n_eff, gain, t, self.is_open(name, rung), weight, reason)
 
 

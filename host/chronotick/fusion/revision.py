@@ -3,8 +3,13 @@
 Two forecasts of one model about the same instant differ by a revision. A model that sees a real cycle revises itself
 by much less than it corrects the floor, so one that suddenly answers with a constant, a curve turned around or the
 wrong sign is seen on arrival, long before any fix could tell: its revision is many times its usual one.
+
+A revision of r usual squares is evidence against "the same model" of (r - 1 - ln r) / 2 nats: the log likelihood ratio
+of a normal revision of just that size to one of the usual size. Five usual ones (10 nats) are refused as sudden;
+less only quietens (`trust.py`).
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -33,19 +38,26 @@ class Revisions:
         self._square = [0.0] * len(self._horizons)
         self._count = [0] * len(self._horizons)
 
-    def sudden(self, new: Candidate, old: Candidate, state: ClockState, heard: Sequence[int]) -> bool:
-        """Whether `new` departs from `old` unusually at a rung of `heard`; if not, learn from all that both reach."""
+    def judge(self, new: Candidate, old: Candidate, state: ClockState, heard: Sequence[int]) -> dict[int, float] | None:
+        """What speaks against `new` and `old` being of the same model, in nats by rung of `heard`; None: it is sudden.
+
+        Unless it is, learn from all rungs that both reach.
+        """
         squares: list[tuple[int, float]] = []
         for rung, horizon_s in enumerate(self._horizons):
             at_ns = state.raw_ns + s_to_ns(horizon_s)
             if at_ns <= min(new.end_raw_ns, old.end_raw_ns):
                 revision_s = new.correction_s(state, at_ns) - old.correction_s(state, at_ns)
                 squares.append((rung, revision_s * revision_s))
+        nats: dict[int, float] = {}
         for rung, square in squares:
-            usual = max(self._square[rung], _LEAST_SQUARE)
-            if rung in heard and self._count[rung] >= _FEW and square > SUDDEN * SUDDEN * usual:
-                return True
+            ratio = square / max(self._square[rung], _LEAST_SQUARE)
+            if rung in heard and self._count[rung] >= _FEW:
+                if ratio > SUDDEN * SUDDEN:
+                    return None
+                if ratio > 1.0:
+                    nats[rung] = 0.5 * (ratio - 1.0 - math.log(ratio))
         for rung, square in squares:
             self._count[rung] += 1
             self._square[rung] += (square - self._square[rung]) * max(_GAIN, 1.0 / self._count[rung])
-        return False
+        return nats
