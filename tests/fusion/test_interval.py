@@ -14,7 +14,7 @@ H = 64.0
 
 
 def scored(model: IntervalModel, at_s: float, error: float, *, v: float = 0.0, rung: int = 0) -> None:
-    """One score of the floor at sigma 1."""
+    """One score of the floor at sigma 1; halves of its target disagree as much as its variance says."""
     model.score(
         rung,
         round(at_s * S),
@@ -23,6 +23,7 @@ def scored(model: IntervalModel, at_s: float, error: float, *, v: float = 0.0, r
         sigma_s=1.0,
         variance_s2=v,
         issued=model.issued(rung),
+        disagreement=1.0,
     )
     model.settle()
 

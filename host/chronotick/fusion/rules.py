@@ -85,8 +85,7 @@ class IntervalRules(msgspec.Struct, frozen=True):
 
     Attributes:
         gammas: step of a multiplier's logarithm at each of `LEVELS`, for a score that is all the forecast's.
-        noise_share: share of a target's variance that is counted before it is known (`fusion.target_noise`): that of
-            targets whose floor is as wrong about them as about its own forecasts, or a little more.
+        noise_share: share of a target's variance that is counted before it is known (`fusion.target_noise`).
         noise_doubt: relative standard deviation of that guess.
         recent_scores: half-life of the recent scale of the scores, in scores.
         recent_power: share of that scale, in logarithms, that the widths follow: 0 none, 1 all of it.
@@ -99,7 +98,7 @@ class IntervalRules(msgspec.Struct, frozen=True):
     """
 
     gammas: tuple[float, ...] = (0.025, 0.025, 0.025, 0.05, 0.15)
-    noise_share: float = 0.8
+    noise_share: float = 0.6
     noise_doubt: float = 0.5
     recent_scores: float = 10.0
     recent_power: float = 0.5
