@@ -32,7 +32,7 @@ from chronotick.clock.tuning import Tuning
 from chronotick.config.schema import FusionConfig
 from chronotick.fusion.candidate import Candidate
 from chronotick.fusion.evidence import Evidence
-from chronotick.fusion.explanation import Explanation
+from chronotick.fusion.explanation import Explanation, Facts, reason
 from chronotick.fusion.ladder import place
 from chronotick.fusion.rules import GateRules
 from chronotick.fusion.trust import Trust, quietened
@@ -45,8 +45,6 @@ _MAX_CANDIDATES: Final = 64
 _LEAST_OWN: Final = 0.02
 # Nor its loss.
 _LEAST_LOSS: Final = 1e-9
-# A say of which more than this is left needs no explanation.
-_PLAIN: Final = 0.9
 # Squared errors below this are the rounding of a nanosecond, s^2.
 _LEAST_SQUARE: Final = 1e-19
 
@@ -386,32 +384,25 @@ class Gate:
     def _explanation(self, name: str, rung: int, evidence: Evidence, weight: float) -> Explanation:
         horizon_s = self.horizons[rung]
         n_eff, gain, t = evidence.spans(horizon_s), evidence.gain, evidence.t(horizon_s)
-        needed_t, asked = self.needed_t(rung, n_eff), self._config.open_gain
-        if weight > 0 and name in self._trusted:
-            saved = f"saves {gain:.0%} of the floor's loss so far" if evidence.scores > 0 else "has no score yet"
-            reason = f"A rule has decided for it, in the floor's place: {weight:.0%} of the weight. It {saved}."
-        elif self._unscored(name, rung) and weight > 0:
-            reason = f"The fixes speak for its shape, so it has {weight:.0%} of the weight before it is scored here."
-        elif evidence.open and evidence.on_credit and weight > 0:
-            saved = f"it saves {gain:.0%} of the floor's loss (t = {t:.1f})"
-            reason = f"The fixes speak for its shape, and {saved}, so it has {weight:.0%} of the weight."
-        elif evidence.open and weight > 0:
-            reason = f"It saves {gain:.0%} of the floor's loss (t = {t:.1f}), so it has {weight:.0%} of the weight."
-        elif evidence.open:
-            reason = f"It saves {gain:.0%} of the floor's loss, but no forecast of it reaches this far now."
-        elif evidence.shut_until_raw_ns is not None:
-            reason = "It was shut for bad answers or for missing the latest fixes, until those are scored."
-        elif name in self._trusted and self._distrusted(name, rung):
-            reason = f"A rule has decided for it, but the floor's loss is smaller: it saves {gain:.0%} (t = {t:.1f})."
-        elif evidence.scores <= self._rules.min_scores or n_eff <= self._rules.min_spans:
-            reason = f"Too few forecasts have been scored: {n_eff:.1f} independent ones."
-        elif gain <= asked:
-            reason = f"It saves {gain:.1%} of the floor's loss, and {asked:.0%} is asked for."
-        else:
-            reason = f"It saves {gain:.0%} of the floor's loss, but t = {t:.1f} and {needed_t:.1f} is asked for."
-        if weight > 0 and name not in self._trusted and (left := self.trust.left(name, rung)) < _PLAIN:
-            reason += f" Its last answer or the latest fixes leave {left:.0%} of its say."
-        return Explanation(name, horizon_s, n_eff, gain, t, self.is_open(name, rung), weight, reason)
+        enough = evidence.scores > self._rules.min_scores and n_eff > self._rules.min_spans
+        facts = Facts(
+            gain=gain,
+            t=t,
+            n_eff=n_eff,
+            needed_t=self.needed_t(rung, n_eff),
+            asked=self._config.open_gain,
+            weight=weight,
+            left=self.trust.left(name, rung),
+            scored=evidence.scores > 0,
+            enough=enough,
+            open=evidence.open,
+            on_credit=evidence.on_credit,
+            ahead_of_scores=self._unscored(name, rung),
+            shut=evidence.shut_until_raw_ns is not None,
+            trusted=name in self._trusted,
+            distrusted=self._distrusted(name, rung),
+        )
+        return Explanation(name, horizon_s, n_eff, gain, t, self.is_open(name, rung), weight, reason(facts))
 
 
 def _student(spans: float) -> float:
