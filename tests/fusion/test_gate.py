@@ -259,6 +259,17 @@ def test_an_unusual_revision_is_heard_less_until_fixes_have_come(opened: Gate, c
     assert opened.is_open("m/test", 0)
 
 
+def test_the_explanation_says_what_is_left_of_a_say(opened: Gate, curve: Callable) -> None:
+    """After a bad answer half of it is; before, nothing is said."""
+
+    def reason() -> str:
+        return next(one.reason for one in opened.explain([curve()], RAW0_NS) if one.weight > 0)
+
+    assert "of its say" not in reason()
+    opened.penalise("m/test", RAW0_NS)
+    assert reason().endswith("Its last answer or the latest fixes leave 50% of its say.")
+
+
 def test_a_good_answer_ends_a_row_of_bad_ones(opened: Gate, curve: Callable) -> None:
     """Two, a good one, and two more do not close."""
     for _ in range(2):
