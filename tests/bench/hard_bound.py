@@ -12,6 +12,7 @@ against the truth. At the same instants:
     intersection  RFC 5905's interval: what the most servers share, midpoints inside
     average       the mean of all servers' newest offsets, give or take their mean root distance
 
+    honest        nobody lies
     steady        the liars stay the same
     asymmetric    most paths take 10 ms out and 18 ms back
     tails         delays with an infinite variance, and lost packets
@@ -54,7 +55,7 @@ S = 1_000_000_000
 RATE_BOUND = 5e-5
 # What RFC 5905 lets an oscillator drift, s/s (PHI).
 RFC_DRIFT = 15e-6
-FAMILIES = ("steady", "asymmetric", "tails", "edge", "changing", "steps", "turns", "at_once", "split")
+FAMILIES = ("honest", "steady", "asymmetric", "tails", "edge", "changing", "steps", "turns", "at_once", "split")
 RULES = ("chronotick", "each_vote", "rfc5905", "intersection", "average")
 
 
@@ -114,6 +115,8 @@ class Liars:
         # Turned honest, and not yet heard since.
         self.tainted: set[int] = set()
         self.next_s = 0.0
+        if family == "honest":
+            self.next_s = math.inf
         if family == "split":
             # Each tells a time of its own, far apart: at most two tell the truth of four and more.
             honest = set(rng.sample(range(count), max(count // 2 - 1, 1)))
