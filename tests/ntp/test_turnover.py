@@ -66,6 +66,30 @@ def test_a_round_ends_with_its_oldest_sample() -> None:
     assert after(*past, (4 * S, vote(-5, 6, caught=True)), oldest_ns=2 * S, claims=claims) == (-50_008, 50_008)
 
 
+def test_who_always_lies_is_no_sign_after_eight_rounds() -> None:
+    """Caught from 1 s on, with rounds of 2 s: votes count whole until 17 s, then no more, until others are caught."""
+
+    def said(*caught: str) -> Selection:
+        standings = tuple((name, Standing.FALSETICKER if name in caught else Standing.SURVIVOR) for name in "abc")
+        return Selection(
+            verdict=Verdict.AGREED, standings=standings, earliest_theta_ns=-5, latest_theta_ns=6, candidates=3
+        )
+
+    def ends(*others: tuple[int, Selection]) -> list[int]:
+        """The upper ends, s by s."""
+        past, upper = Turnover(), []
+        for s in range(1, 21):
+            one = dict(others).get(s, said("b"))
+            past = after_vote(past, one, s * S, (s - 2) * S, RATE)
+            claims = (Claim(s * S, -5, 6),) * 3
+            upper.append(bound(past, one, claims, s * S, (s - 2) * S, RATE)[1])
+        return upper
+
+    assert [s for s, end in enumerate(ends(), 1) if end == 6] == [1, 18, 19, 20]
+    assert [s for s, end in enumerate(ends((19, said("c"))), 1) if end == 6] == [1, 18]
+    assert [s for s, end in enumerate(ends((19, said()), (20, said())), 1) if end == 6] == [1, 18]
+
+
 def test_joined_votes_err_to_the_wide_side() -> None:
     """Hundreds of votes in a round are kept as at most 64, whose hull holds that of all and is hardly wider."""
     rng = random.Random(1)

@@ -5,7 +5,8 @@ lied before them are in it beside those who lie after, and it can be wrong witho
 change were right, though, and of the samples after it a minority at most is false. So a fix gets the hull of all votes
 held since the oldest sample in the newest one was taken, each without what more than a minority of the samples after it
 excludes: that holds the truth if liars changed hands once in that time. While anybody is caught, or nobody agrees, they
-may have done so more often, and the votes are taken whole: then one of them has to be right. See docs/adr/0005.
+may have done so more often, and the votes are taken whole: then one of them has to be right. Who is caught for rounds
+on end is no sign of that: it is the server that always lies. See docs/adr/0005.
 """
 
 import math
@@ -18,6 +19,8 @@ from chronotick.ntp.select import Selection, Standing, Verdict
 
 # Votes kept; where there were more, neighbours are joined, which errs to the wide side by a few hundredths of a round.
 _MOST_VOTES: Final = 64
+# Rounds after which those who are caught all the time are no sign that others will lie.
+_STEADY_ROUNDS: Final = 8
 # Nobody was caught: there was no vote yet, or none with a chance to agree.
 _CALM: Final = frozenset({Verdict.NO_CANDIDATES, Verdict.WAITING})
 
@@ -43,11 +46,21 @@ class Turnover(msgspec.Struct, frozen=True):
 
     Attributes:
         votes: bounds of those that agreed, in their order, back to the oldest sample of the newest one.
-        caught_raw_ns: when a vote last contradicted a server's claim, or found no majority; None before that.
+        caught: servers whose claims the newest vote contradicted, sorted.
+        caught_raw_ns: since when these are the same, or when somebody was last caught, or a vote found no majority;
+            None before that.
     """
 
     votes: tuple[Bound, ...] = ()
+    caught: tuple[str, ...] = ()
     caught_raw_ns: int | None = None
+
+    def calm(self, raw_ns: int, oldest_raw_ns: int) -> bool:
+        """Whether the same servers, or none, have been caught for so long that liars hardly change hands."""
+        if self.caught_raw_ns is None:
+            return True
+        rounds = _STEADY_ROUNDS if self.caught else 1
+        return raw_ns - self.caught_raw_ns > rounds * (raw_ns - oldest_raw_ns)
 
 
 def after_vote(past: Turnover, vote: Selection, raw_ns: int, oldest_raw_ns: int, rate_bound: float) -> Turnover:
@@ -60,12 +73,18 @@ def after_vote(past: Turnover, vote: Selection, raw_ns: int, oldest_raw_ns: int,
     """
     if vote.verdict is not Verdict.AGREED:
         return past if vote.verdict in _CALM else msgspec.structs.replace(past, caught_raw_ns=raw_ns)
-    caught = any(its is Standing.FALSETICKER for _, its in vote.standings)
+    caught = vote.named(Standing.FALSETICKER)
     kept = (one for one in past.votes if one.raw_ns >= oldest_raw_ns)
     votes = (*kept, Bound(raw_ns, vote.earliest_theta_ns, vote.latest_theta_ns))
+    since_raw_ns = past.caught_raw_ns
+    if caught and caught != past.caught:
+        since_raw_ns = raw_ns
+    elif past.caught and not caught and past.votes:
+        since_raw_ns = past.votes[-1].raw_ns
     return Turnover(
         votes=votes if len(votes) <= _MOST_VOTES else _joined(votes, rate_bound),
-        caught_raw_ns=raw_ns if caught else past.caught_raw_ns,
+        caught=caught,
+        caught_raw_ns=since_raw_ns,
     )
 
 
@@ -79,7 +98,7 @@ def bound(
         claims: of the servers in the vote, at `raw_ns`.
     """
     votes = [_hull((one,), raw_ns, rate_bound) for one in past.votes]
-    if past.caught_raw_ns is None or past.caught_raw_ns < oldest_raw_ns:
+    if past.calm(raw_ns, oldest_raw_ns):
         size = vote.candidates + len(vote.named(Standing.UNHEARD))
         minority = size - (size // 2 + 1)
         votes = [
