@@ -122,6 +122,20 @@ def test_a_lucky_beginning_is_not_believed_once_the_noise_shows(fix: Callable) -
     assert abs(after.theta_at_ns(fixes[-1].raw_ns)) < 2 * S * after.sigma_s(fixes[-1].raw_ns)
 
 
+def test_a_noisy_beginning_is_not_read_again(fix: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scale that was too large has made nobody sure: the first fixes are read once with it, and go on from there."""
+    scales: list[float] = []
+    reread = Floor._reread
+    monkeypatch.setattr(Floor, "_reread", lambda floor, noise_s: scales.append(noise_s) or reread(floor, noise_s))
+    noisy_s = [0.0, 2e-4, -2e-4, 2e-4, -2e-4, 0.0, 1e-6, 0.0, -1e-6, 0.0]
+    feed(Floor(Tuning()), [fix(2 * i * S + S, round(one * S), root_distance_s=0.01) for i, one in enumerate(noisy_s)])
+    assert len(scales) == 1
+    scales.clear()
+    lucky_s = [0.0, 1e-6, -1e-6, 0.0, 1e-6, 2e-4, -2e-4, 2e-4]
+    feed(Floor(Tuning()), [fix(2 * i * S + S, round(one * S), root_distance_s=0.01) for i, one in enumerate(lucky_s)])
+    assert len(scales) > 1
+
+
 def test_the_interval_narrows_to_far_below_the_root_distance(simulate: Callable) -> None:
     run = simulate(seed=3, fixes=40, poll_s=16.0)
     states = [update.state for update in feed(Floor(Tuning()), run.fixes)]

@@ -25,6 +25,9 @@ from chronotick.units import ns_to_s, s_to_ns
 NOISE_OF_DELAY: Final = 0.125
 # The first fixes are neither thinned nor suspected: the line they would be compared with is not yet there.
 YOUNG_FIXES: Final = 8
+# They are read again where the scale of their noise proves to be so many times what they were read with. A scale that
+# was too large has made the bank slow to learn, and no more.
+TOO_SURE: Final = 2.0
 # A fix may be this much older than the newest: exchanges run in parallel, and the slow ones end late.
 LATE_S: Final = 10.0
 # The reference moves along when the offset from it exceeds this, s, so that float64 resolves below a femtosecond.
@@ -84,6 +87,8 @@ class Floor:
         self._opened_raw_ns: int | None = None
         # The first fixes of an epoch that began before the scale of their noise was known.
         self._unscaled: list[Measurement] = []
+        # Scale with which these were read, s; 0 for a guess.
+        self._read_s = 0.0
         self._fixes = 0
         self._epoch = 0
         self._restarts = 0
@@ -199,6 +204,7 @@ class Floor:
         self._bank = self._new_bank(0.0, noise_s, excess_s)
         self._noise.add(raw_ns, theta_ns)
         self._unscaled = []
+        self._read_s = 0.0
         self._fixes = 1
         return self._bank
 
@@ -244,7 +250,7 @@ class Floor:
                 self._servers.add(one.server, ns_to_s(one.theta_ns - belief.theta_at_ns(one.raw_ns)))
             its_noise_s = noise_s * self._servers.factor(one.server)
             try:
-                if self._unscaled and self._noise.known:
+                if self._unscaled and self._noise.known and noise_s > self._read_s * TOO_SURE:
                     bank = self._bank = self._reread(noise_s)
                 self._feed(bank, one, belief.raw_ns, its_noise_s)
                 self._fixes += 1
@@ -279,6 +285,7 @@ class Floor:
         They had been taken on a guess, and then on a scale of three residuals, which a good server among worse ones
         makes a hundred times too small: a bank that has believed it once is sure of a wrong rate for a minute.
         """
+        self._read_s = noise_s
         first, *rest = self._unscaled
         bank = self._new_bank(ns_to_s(first.theta_ns - self._reference_ns), noise_s, first.excess_s)
         at_raw_ns = first.raw_ns
