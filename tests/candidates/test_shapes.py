@@ -95,6 +95,14 @@ def test_a_warm_up_is_followed_and_silences_cycles(warming) -> None:  # type: ig
     assert not any(HARMONIC in one for one in said[10:])
 
 
+def test_a_warm_up_of_many_ppm_between_two_time_constants_is_no_cycle(clock: Callable) -> None:
+    """5 ppm that die with 3500 s leave a fifth of the floor's error an hour ahead, and no cycle is heard."""
+    warm = clock(lambda t: 5e-6 * np.exp(-t / 3500.0), hours=5, poll_s=32.0, wander=5e-10, seed=4)
+    mine, floor = errors(warm, Shapes(Tuning(), QUICK), AGEING, 3600.0, 4000)
+    assert mine < 0.35 * floor
+    assert not any(HARMONIC in curves for _, curves in curves_of(warm.updates, Shapes(Tuning(), QUICK), every=8))
+
+
 def test_the_vote_by_errors_knows_a_day(clock: Callable) -> None:
     """Six hours ahead through a daily cycle less than half the floor's error is left; at the fix it says nothing."""
     daily = clock(

@@ -114,6 +114,14 @@ def test_long_horizons_on_noisy_paths_ask_for_more_certainty() -> None:
     assert needed[1e-2, 3] > 1.1 * needed[1e-9, 3]
 
 
+def test_few_independent_scores_ask_for_more_but_not_for_ever_more() -> None:
+    """Student's factor rises without end towards one score; what is asked for stops at 3.5."""
+    gate = make_gate()
+    asked = [gate.needed_t(0, spans) for spans in (1.1, 1.5, 2.0, 4.0, 16.0)]
+    assert asked[:3] == [3.5, 3.5, 3.5]
+    assert 3.5 > asked[3] > asked[4] > 1.5
+
+
 def test_a_steady_gain_is_proved_at_once_and_a_burst_is_not() -> None:
     """The floor's loss comes in bursts: who explains them needs few scores; one lucky burst proves nothing."""
     rng = np.random.default_rng(3)
