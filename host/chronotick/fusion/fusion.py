@@ -125,7 +125,9 @@ class Fusion:
             self._take(self._levelled(curve, state))
         if advanced and len(self._history):
             self._score_due(state)
-            self._remember(state)
+            sigmas_s = [state.sigma_s(state.raw_ns + s_to_ns(horizon_s)) for horizon_s in self.horizons]
+            self.intervals.settle(sigmas_s)
+            self._remember(state, sigmas_s)
 
     def restart(self, state: ClockState) -> None:
         """The floor has begun a new epoch without a fix: what it says now, usually that nothing is known."""
@@ -273,7 +275,6 @@ class Fusion:
             self.gate.watch(rung, name, against, fix.raw_ns)
 
     def _score_due(self, state: ClockState) -> None:
-        scored = False
         lag_ns = s_to_ns(self._tuning.target_lag_s)
         for rung, waiting in enumerate(self._waiting):
             # Most have not come due, and the state alone says so.
@@ -282,9 +283,6 @@ class Fusion:
                 if known_ns is None:
                     break
                 self._score(rung, waiting.popleft(), known_ns, state)
-                scored = True
-        if scored:
-            self.intervals.settle()
 
     def _score(self, rung: int, origin: _Origin, known_raw_ns: int, state: ClockState) -> None:
         target = future_target(
@@ -326,7 +324,7 @@ class Fusion:
         if found is not None and math.isfinite(found):
             self._disagreement, self._disagreed_ns = found, origin.target_raw_ns
 
-    def _remember(self, state: ClockState) -> None:
+    def _remember(self, state: ClockState, sigmas_s: Sequence[float]) -> None:
         live = self._live(state)
         clip = self._config.clip_sigma
         for rung, horizon_s in enumerate(self.horizons):
@@ -336,7 +334,7 @@ class Fusion:
                 continue
             self._last_origin_ns[rung] = state.raw_ns
             target_ns = state.raw_ns + s_to_ns(horizon_s)
-            sigma_s = state.sigma_s(target_ns)
+            sigma_s = sigmas_s[rung]
             mixed = mix(state, live, self.gate, target_ns, clip)
             origin = _Origin(
                 state=state,

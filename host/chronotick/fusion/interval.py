@@ -7,7 +7,8 @@ the scores u = |y - f| / sqrt(sigma^2 + v), with y a future-only target, v its v
   its origin, down by gamma alpha when not. Over time a share alpha lies above, whatever the distribution (adaptive
   conformal inference, Gibbs and Candès 2021; quantile tracking, Angelopoulos et al. 2023);
 - the scores are first divided by how large they usually are, and half of that by how large they have been lately. The
-  first is learned within a few scores, where a quantile takes hundreds; the second because errors come in bursts;
+  first is learned within a few scores, where a quantile takes hundreds; the second because errors come in bursts. What
+  sigma has done by itself since these were scored is not done a second time (`fusion.scale`);
 - v is what the floor believes, and no better known than sigma: what of it is counted is learned from targets that are
   made of half of the fixes (`fusion.target_noise`), because what is taken off as the target's error is taken off the
   interval. Below v is what is counted;
@@ -31,17 +32,17 @@ import msgspec
 from chronotick.fusion.holdover import HoldOver
 from chronotick.fusion.ladder import place
 from chronotick.fusion.rules import IntervalRules
+from chronotick.fusion.scale import Scale
 from chronotick.fusion.target_noise import TargetNoise
 from chronotick.units import NS_PER_S
 from chronotick.wire.levels import AT_95, LEVELS, Z
 
 # One error of more than five sigma says no more about sigma than one of five.
 _MOST_SQUARE = 25.0
-# Nor does any number of errors say that sigma is more than ten times too wide.
-_LEAST_SQUARE = 0.01
 # No multiplier leaves this range around the normal quantile, in logarithms: 1/20 to 20 times.
 _MOST_LOG = 3.0
 _LEAST_SCORE = 1e-12
+_LEAST_SIGMA_S = 1e-15
 
 _ALPHAS = tuple(1.0 - level for level in LEVELS)
 _LOG_Z = tuple(math.log(z) for z in Z)
@@ -58,9 +59,9 @@ class Track:
     """Scores of one kind of answer at one horizon.
 
     Attributes:
-        logs: logarithms of the multipliers at `LEVELS`, apart from these scales.
+        logs: logarithms of the multipliers at `LEVELS`, apart from the scale.
+        scale: how large the scores are.
         weight: q above, the share of a score that is the forecast's and not its target's; running mean, 0..1.
-        usual, recent: running means of the squared scores: about 1, where sigma is right.
         count: scores taken.
         shrink: what sigma may be multiplied by, at most 1.
     """
@@ -73,9 +74,8 @@ class Track:
         self.logs: list[float] = [
             log_z + math.log(factor) for log_z, factor in zip(_LOG_Z, rules.start_factors, strict=True)
         ]
+        self.scale: Scale = Scale(rules)
         self.weight: float = 1.0
-        self.usual: float = 1.0
-        self.recent: float = 1.0
         self.count: int = 0
         self.shrink: float = 1.0
         self._first_ns = 0
@@ -86,12 +86,10 @@ class Track:
         self._weight_mean = 0.0
         self._square_mean = 0.0
 
-    @property
-    def issued(self) -> tuple[float, ...]:
-        """What the next score will be held against: logarithms at `LEVELS`."""
-        power = self._rules.recent_power
-        scale = 0.5 * ((1.0 - power) * self._log_of(self.usual) + power * self._log_of(self.recent))
-        return tuple(one + scale for one in self.logs)
+    def issued(self, log_sigma: float | None) -> tuple[float, ...]:
+        """What a score said at a sigma will be held against: logarithms at `LEVELS`. None: the sigma it was."""
+        factors = self.scale.factors(log_sigma, self.spans * self.weight)
+        return tuple(one + factor for one, factor in zip(self.logs, factors, strict=True))
 
     @property
     def spans(self) -> float:
@@ -109,17 +107,9 @@ class Track:
         kept = min(self._rules.memory / (self._before + self.count), 1.0)
         return kept * (self._last_ns - self._first_ns) / NS_PER_S / (self._horizon_s + self._lag_s)
 
-    def _log_of(self, square: float) -> float:
-        """Logarithm of a mean square; where it is small, doubted as far as independent scores are few."""
-        if square < 1.0:
-            spans, doubt = self.spans * self.weight, self._rules.prior_scores
-            square = max((spans * square + doubt) / (spans + doubt), _LEAST_SQUARE)
-        return math.log(square)
-
     def go_on_from(self, other: "Track") -> None:
         """Begin where another record of the same horizon stands, before the first score."""
-        self.logs, self.usual, self.recent = list(other.logs), other.usual, other.recent
-        self.noise = other.noise.copy()
+        self.logs, self.scale, self.noise = list(other.logs), other.scale.copy(), other.noise.copy()
         self._first_ns, self._before = other._first_ns, other._before + other.count
 
     def rebase(self, shift_ns: int) -> None:
@@ -151,14 +141,12 @@ class Track:
         for i, alpha in enumerate(_ALPHAS):
             moved = self.logs[i] + rules.gammas[i] * weight * ((log_score > issued[i]) - alpha)
             self.logs[i] = min(max(moved, _LOG_Z[i] - _MOST_LOG), _LOG_Z[i] + _MOST_LOG)
-        gain = 1.0 - 0.5 ** (1.0 / rules.recent_scores)
         size = min(score * score, _MOST_SQUARE)
-        self.recent += gain * weight * (size - self.recent)
         if not self._before + self.count:
             self._first_ns = origin_raw_ns
         self._last_ns = origin_raw_ns
         self.count += 1
-        self.usual += max(1.0 / rules.memory, 1.0 / self.count) * weight * (size - self.usual)
+        self.scale.take(size, _log_sigma(sigma_s), weight, self.count)
         self.weight += max(1.0 / rules.memory, 1.0 / (self.count + 1)) * (share - self.weight)
         self._narrow(share**3, size)
 
@@ -198,14 +186,16 @@ class IntervalModel:
         self._rules = rules or IntervalRules()
         self._floor = [Track(h, self._rules, lag_s) for h in horizons]
         self._fused = [Track(h, self._rules, lag_s) for h in horizons]
-        # Multipliers of all rungs, as settled last.
+        # The floor's sigma at all rungs, in logarithms, and the multipliers, as settled last.
+        self._log_sigmas: tuple[float | None, ...] = (None,) * len(self._horizons)
         self._floor_at: list[tuple[float, ...]] = []
         self._fused_at: list[tuple[float, ...]] = []
         self.settle()
 
     def issued(self, rung: int) -> Multipliers:
         """What is held against the next scores of a rung; to be given back to `score`."""
-        return Multipliers(floor=self._floor[rung].issued, fused=self._fused[rung].issued)
+        log_sigma = self._log_sigmas[rung]
+        return Multipliers(floor=self._floor[rung].issued(log_sigma), fused=self._fused[rung].issued(log_sigma))
 
     def score(
         self,
@@ -282,8 +272,13 @@ class IntervalModel:
         narrowed = low + part * (high - low)
         return math.sqrt((1.0 - share) + share * narrowed * narrowed)
 
-    def settle(self) -> None:
-        """Work out the multipliers of all rungs, from the longest down, with all scores taken until now."""
+    def settle(self, sigmas_s: Sequence[float] | None = None) -> None:
+        """Work out the multipliers of all rungs, from the longest down, with all scores taken until now.
+
+        `sigmas_s`: what the floor says now at each rung, s; None: what it said before.
+        """
+        if sigmas_s is not None:
+            self._log_sigmas = tuple(map(_log_sigma, sigmas_s))
         self._floor_at = self._chain(self._floor)
         fused = self._chain(self._fused)
         self._fused_at = [
@@ -294,8 +289,8 @@ class IntervalModel:
         made: list[tuple[float, ...]] = []
         logs: tuple[float, ...] = ()
         spans = 0.0
-        for track in reversed(tracks):
-            own, w = track.issued, track.weight if logs else 1.0
+        for track, log_sigma in zip(reversed(tracks), reversed(self._log_sigmas), strict=True):
+            own, w = track.issued(log_sigma), track.weight if logs else 1.0
             logs = _between(logs, own, w) if logs else own
             spans = w * track.spans + (1.0 - w) * spans
             made.append(tuple(accumulate((self._widened(i, logs[i], spans) for i in range(len(LEVELS))), max)))
@@ -314,3 +309,7 @@ class IntervalModel:
 
 def _between(low: Sequence[float], high: Sequence[float], part: float) -> tuple[float, ...]:
     return tuple(a + part * (b - a) for a, b in zip(low, high, strict=True))
+
+
+def _log_sigma(sigma_s: float) -> float:
+    return math.log(max(sigma_s, _LEAST_SIGMA_S))

@@ -89,6 +89,8 @@ class IntervalRules(msgspec.Struct, frozen=True):
         noise_doubt: relative standard deviation of that guess.
         recent_scores: half-life of the recent scale of the scores, in scores.
         recent_power: share of that scale, in logarithms, that the widths follow: 0 none, 1 all of it.
+        fallen_shares: share of a fall of sigma, in logarithms, that is taken off what it is narrowed by, at `LEVELS`
+            (`fusion.scale`).
         memory: scores over which the usual scale and what is known of the targets' noise are averaged.
         start_factors: multipliers at `LEVELS` before the first score, over the normal quantiles.
         start_degrees: degrees of freedom before the first score, > 1.
@@ -102,6 +104,7 @@ class IntervalRules(msgspec.Struct, frozen=True):
     noise_doubt: float = 0.5
     recent_scores: float = 10.0
     recent_power: float = 0.5
+    fallen_shares: tuple[float, ...] = (0.0, 0.0, 0.25, 0.5, 0.5)
     memory: int = 500
     start_factors: tuple[float, ...] = (0.9, 1.0, 1.03, 1.2, 1.45)
     start_degrees: float = 5.0
