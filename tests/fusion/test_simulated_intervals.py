@@ -48,6 +48,19 @@ def test_figures_are_those_of_the_rows(clocks: ModuleType) -> None:
     assert "chronotick" in "\n".join(bench.lines({"60s": made}))
 
 
+def test_each_kind_is_counted_apart(clocks: ModuleType) -> None:
+    """Two clocks of one kind are pooled, point by point; another has its own line."""
+    bench = load("calibration")
+    inside, outside = [[[0.5, *[1.0] * 5]] * 3], [[[2.0, *[1.0] * 5]] * 3]
+    said = [
+        bench.Said({"60s": np.array(rows)}, {"60s": np.zeros(len(rows))}) for rows in (inside * 3, outside, outside)
+    ]
+    made = bench.report(said, ["walk", "walk", "sine"])
+    assert made["60s"]["by_kind"]["walk"]["99"] == pytest.approx(0.75)
+    assert made["60s"]["by_kind"]["sine"]["99.9"] == 0.0
+    assert [line.split()[:2] for line in bench.lines(made)[-2:]] == [["walk", "75.00"], ["sine", "0.00"]]
+
+
 def test_a_short_run_is_covered_where_readers_ask(clocks: ModuleType) -> None:
     """An hour after the start the widest level of a wandering clock holds, between fixes and a minute ahead."""
     rows = load("calibration").run("walk", 5, 0.07).rows
