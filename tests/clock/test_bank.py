@@ -69,7 +69,7 @@ class Mixture:
             pairs.append(member.update(z, noise, excess, lag, huber=self.seen >= 5))
         e, s = np.array(pairs).T
         likely = student.pdf(e / np.sqrt(s), 4) / np.sqrt(s)
-        forgotten = np.array([min(dt / 3600.0, 1 / 100), min(dt / 14400.0, 1 / 400)])
+        forgotten = np.array([min(dt / 3600.0, 1 / 100), min(dt / 7200.0, 1 / 200)])
         self.votes = (1.0 - forgotten[:, None]) * self.votes + forgotten[:, None] * self.prior
         self.trust = (1.0 - forgotten[0]) * self.trust + np.log(softmax(self.votes, axis=1) @ likely)
         self.votes = self.votes + np.log(likely)
