@@ -127,8 +127,9 @@ def test_horizons_of_fewer_than_ten_polls_are_left_out(clock: Callable) -> None:
 
 def test_a_step_keeps_the_cycle(clock: Callable) -> None:
     """After theta has stepped the harmonic candidate speaks on at once, of the new theta."""
+    # Between two fixes: one on the simulated ramp would be the first of the new theta, and of neither.
     stepped = clock(
-        lambda t: 1e-6 * np.sin(2 * np.pi * t / 2000.0), hours=6, step_at_s=4.5 * 3600, step_s=0.05, poll_s=32.0
+        lambda t: 1e-6 * np.sin(2 * np.pi * t / 2000.0), hours=6, step_at_s=4.5 * 3600 + 16, step_s=0.05, poll_s=32.0
     )
     shapes = Shapes(Tuning(), QUICK)
     after = []
