@@ -101,6 +101,8 @@ def plugins(name: str) -> tuple[PluginConfig, ...]:
         return ()
     if name == "shipped":
         return (PluginConfig(name="chronos"),)
+    if Path(name).is_dir():
+        return (PluginConfig(name="chronos", path=name),)
     weights = Path(os.environ["CHRONOTICK_TEST_DATA"]) / "weights"
     if name == "ttm":
         return (PluginConfig(name="ttm", path=str(weights / "ttm-r2-512-96-original")),)
@@ -183,7 +185,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--first", type=int, default=100, help="first seed")
     parser.add_argument(
-        "--models", nargs="*", default=["none"], choices=["none", "shipped", "zero-shot", "tuned", "ttm"]
+        "--models", nargs="*", default=["none"], help="none, shipped, zero-shot, tuned, ttm, or a Chronos-Bolt's folder"
     )
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()

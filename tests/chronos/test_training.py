@@ -1,6 +1,8 @@
 """The training data are what the recipe says, and a run that was stopped goes on as if it had not been."""
 
+import argparse
 import importlib.util
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,6 +69,34 @@ def test_smoother_finds_the_rate(simulate: ModuleType) -> None:
     error = np.abs(smoothed - rate)[:, 20:-20].mean()
     assert error < 0.4 * np.abs(np.gradient(z, axis=1) - rate)[:, 20:-20].mean()
     assert error < 0.1 * np.abs(rate).mean()
+
+
+def test_mixes_are_chosen_by_name(simulate: ModuleType) -> None:
+    """Several mixes in their order; one that is not there is said with those that are."""
+    assert simulate.chosen("first,late") == [simulate.MIXES["first"], simulate.MIXES["late"]]
+    with pytest.raises(argparse.ArgumentTypeError, match="no mix lat; there are first, late"):
+        simulate.chosen("first,lat")
+
+
+@pytest.mark.model
+@pytest.mark.timeout(120)
+def test_a_pool_may_grow_while_it_is_learned_from(plugin_python: Path) -> None:
+    """The shard of a turn follows from its number; all join in nine tenths of the run, each when it is new."""
+    program = (
+        "import json, torch; from pathlib import Path; from train import Pool, SHARD\n"
+        "pools = [Pool(Path('.'), 7, 100, SHARD // 4, 2000, torch.device('cpu')) for _ in range(2)]\n"
+        "print(json.dumps([[[p.shard(k), p.joined(k)] for k in range(500)] for p in pools]))"
+    )
+    done = subprocess.run(
+        [plugin_python, "-c", program], cwd=TRAINING, env=worker_environ(), check=True, capture_output=True, text=True
+    )
+    first, again = json.loads(done.stdout)
+    assert first == again
+    taken = [shard for shard, _ in first]
+    assert all(shard < joined for shard, joined in first)
+    assert set(taken[:450]) == set(range(100))
+    assert taken[:16] == list(range(16))
+    assert all(taken.index(shard) == [joined for _, joined in first].index(shard + 1) for shard in range(16, 100))
 
 
 @pytest.mark.model

@@ -22,12 +22,13 @@ def run_recipe(args: argparse.Namespace) -> int:
         raise PluginError(problem.sentence, mend=problem.mend)
     training = manifest.folder / "training"
     out = args.out.expanduser().absolute()
-    from os import environ
+    from os import environ, sched_getaffinity
 
     from chronotick.wire.launch import Launch
 
     variables = child_environ(environ, manifest, Launch(endpoint=""), args.threads)
-    for words in commands(json.loads((training / "recipe.json").read_text()), out, args.limit):
+    recipe = json.loads((training / "recipe.json").read_text())
+    for words in commands(recipe, out, args.limit, len(sched_getaffinity(0))):
         print(" ".join(words), file=sys.stderr, flush=True)
         done = subprocess.run(
             [str(manifest.python), *words], cwd=training, env=variables, stdout=sys.stderr, check=False
@@ -35,7 +36,7 @@ def run_recipe(args: argparse.Namespace) -> int:
         if done.returncode:
             print_error(f"{words[0]} ended with exit code {done.returncode}; the same command goes on from {out}.")
             return exits.NEGATIVE
-    model = _last(json.loads((training / "recipe.json").read_text()), out) / "model"
+    model = _last(recipe, out) / "model"
     made = weights.sha256(model)
     shipped = weights.sha256(next(iter(sorted(manifest.folder.glob("src/*/weights")))))
     body = {"folder": str(model), "sha256": made, "shipped_sha256": shipped, "same": made == shipped}
@@ -46,13 +47,14 @@ def run_recipe(args: argparse.Namespace) -> int:
     return exits.OK
 
 
-def commands(recipe: dict[str, Any], out: Path, limit: int = 0) -> list[list[str]]:
+def commands(recipe: dict[str, Any], out: Path, limit: int = 0, jobs: int = 1) -> list[list[str]]:
     """The command lines of a recipe, in order: each part's pool of windows, then its training.
 
     Args:
         recipe: {"parts": [{"pool": {...}, "train": {...}}]}, options by name; each part begins with the weights of
             the one before.
         limit: each training stops after this many steps, and has one shard to learn from; 0 for all.
+        jobs: processes that make a pool.
     """
     lines: list[list[str]] = []
     for number, part in enumerate(recipe["parts"]):
@@ -62,7 +64,7 @@ def commands(recipe: dict[str, Any], out: Path, limit: int = 0) -> list[list[str
             train["init"] = out / f"part{number - 1}" / "model"
         if limit:
             train["stop-at"] = limit
-        lines.append(["simulate.py", str(out / f"pool{number}"), *_options(pool)])
+        lines.append(["simulate.py", str(out / f"pool{number}"), *_options(pool | {"jobs": jobs})])
         lines.append(["train.py", str(out / f"part{number}"), *_options(train)])
     return lines
 

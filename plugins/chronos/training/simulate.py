@@ -6,11 +6,14 @@ load steps through a thermal lag, warm-up, ageing), measured with noise, outlier
 several Kalman filters and smoothed backwards over all fixes up to the origin (Rauch, Tung and Striebel 1965).
 
     python simulate.py POOL --shards 64 --first 0 --seed 7
-    python simulate.py POOL --shards 40 --seed 8 --mix late
+    python simulate.py POOL --shards 560 --seed 9 --mix first,late --jobs 2
+
+Of several mixes the shards take turns.
 """
 
 import argparse
 import os
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -314,24 +317,39 @@ def shard(seed: int, index: int, mix: Mix, n: int = SHARD) -> Windows:
     )
 
 
+def write(path: Path, seed: int, index: int, mix: Mix) -> str:
+    """Make a shard and keep it, if it is not there; its name."""
+    if not path.exists():
+        w = shard(seed, index, mix)
+        staging = path.with_suffix(".part.npz")
+        np.savez(staging, context=w.context.astype(np.float32), future=w.future.astype(np.float32), cyclic=w.cyclic)
+        os.replace(staging, path)
+    return path.name
+
+
+def chosen(names: str) -> list[Mix]:
+    """Mixes by their names, with commas."""
+    if unknown := sorted(set(names.split(",")) - set(MIXES)):
+        raise argparse.ArgumentTypeError(f"no mix {', '.join(unknown)}; there are {', '.join(sorted(MIXES))}")
+    return [MIXES[name] for name in names.split(",")]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pool", type=Path)
     parser.add_argument("--shards", type=int, default=64)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--mix", choices=sorted(MIXES), default="first")
+    parser.add_argument("--mix", type=chosen, default="first", help="first, late or first,late")
+    parser.add_argument("--jobs", type=int, default=1, help="how many processes share the work")
     args = parser.parse_args()
     args.pool.mkdir(parents=True, exist_ok=True)
-    for index in range(args.first, args.first + args.shards):
-        path = args.pool / f"{args.seed}-{index:04d}.npz"
-        if path.exists():
-            continue
-        w = shard(args.seed, index, MIXES[args.mix])
-        staging = path.with_suffix(".part.npz")
-        np.savez(staging, context=w.context.astype(np.float32), future=w.future.astype(np.float32), cyclic=w.cyclic)
-        os.replace(staging, path)
-        print(path.name, flush=True)
+    wanted = range(args.first, args.first + args.shards)
+    paths = [args.pool / f"{args.seed}-{index:04d}.npz" for index in wanted]
+    mixes = [args.mix[index % len(args.mix)] for index in wanted]
+    with ProcessPoolExecutor(args.jobs) as workers:
+        for name in workers.map(write, paths, [args.seed] * len(paths), wanted, mixes):
+            print(name, flush=True)
 
 
 if __name__ == "__main__":

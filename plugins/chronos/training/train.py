@@ -4,12 +4,14 @@ The run is a function of its arguments: weights from `--seed`, window k of step 
 augmentation from (seed, step). The state is written to a staging name and renamed every few minutes, so a run that was
 stopped goes on where it was. The learning rate warms up, stays, and falls to zero over the last `--decay` steps.
 
-    python train.py OUT --pool POOL --steps 60000 --decay 15000
+    python train.py OUT --pool POOL --shards 64 --steps 12000 --decay 5500
 
-With `--init MODEL` the weights start from a checkpoint of an earlier run, so that a recipe can have several parts.
+The pool may still be growing: which shard a step draws from follows from its number, and a step waits for it. With
+`--init MODEL` the weights start from a checkpoint of an earlier run, so that a recipe can have several parts.
 """
 
 import argparse
+import copy
 import json
 import math
 import os
@@ -73,36 +75,66 @@ def build(
 
 
 class Pool:
-    """Batches from the shards of a pool, in a fixed order; waits for a shard that is still being made."""
+    """Batches from the shards of a pool, in a fixed order; waits for a shard that is still being made.
 
-    def __init__(self, folder: Path, seed: int, shards: int, batch: int) -> None:
-        self.folder, self.seed, self.shards, self.batch = folder, seed, shards, batch
+    A turn goes through one shard in a random order. Shards join one after the other over the first nine tenths of the
+    run, so that a pool can be made while it is learned from; the newest is taken first, then any.
+    """
+
+    def __init__(self, folder: Path, seed: int, shards: int, batch: int, steps: int, device: torch.device) -> None:
+        self.folder, self.seed, self.shards, self.batch, self.device = folder, seed, shards, batch, device
         self.per_shard = SHARD // batch
+        self.turns = max(1, steps * 9 // (10 * self.per_shard))
         self.index = -1
+        self.order = torch.empty(0)
         self.context = self.future = torch.empty(0)
+        self.kept: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def joined(self, turn: int) -> int:
+        """How many shards this turn can draw from."""
+        return min(self.shards, max(16, 1 + turn * self.shards // self.turns))
+
+    def shard(self, turn: int) -> int:
+        """The shard of a turn."""
+        joined = self.joined(turn)
+        if turn < joined and turn < 16:
+            return turn
+        if turn and joined > self.joined(turn - 1):
+            return joined - 1
+        return int(np.random.default_rng([self.seed, turn, 1]).integers(joined))
+
+    def _load(self, index: int) -> tuple[Tensor, Tensor]:
+        """A shard on the device. One with memory to spare, which the processor's is not, keeps all of them."""
+        if index in self.kept:
+            return self.kept[index]
+        path = self.folder / f"{self.seed}-{index:04d}.npz"
+        while not path.exists():
+            time.sleep(0.1)
+        with np.load(path) as data:
+            both = (torch.from_numpy(data["context"]).to(self.device), torch.from_numpy(data["future"]).to(self.device))
+        if self.device.type != "cpu":
+            self.kept[index] = both
+        return both
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
         turn, place = divmod(step, self.per_shard)
         if turn != self.index:
-            path = self.folder / f"{self.seed}-{turn % self.shards:04d}.npz"
-            while not path.exists():
-                time.sleep(1.0)
-            with np.load(path) as data:
-                order = np.random.default_rng([self.seed, turn]).permutation(SHARD)
-                self.context = torch.from_numpy(data["context"][order])
-                self.future = torch.from_numpy(data["future"][:, order])
+            self.context, self.future = self._load(self.shard(turn))
+            order = np.random.default_rng([self.seed, turn]).permutation(SHARD)
+            self.order = torch.from_numpy(order).to(self.device)
             self.index = turn
-        rows = slice(place * self.batch, (place + 1) * self.batch)
-        return self.context[rows].clone(), self.future[:, rows].clone()
+        rows = self.order[place * self.batch : (place + 1) * self.batch]
+        return self.context[rows], self.future[:, rows]
 
 
 def augment(context: Tensor, future: Tensor, seed: int, step: int) -> tuple[Tensor, Tensor]:
     """Random sign and, for one in five, a shorter history; standardised again, far futures dropped."""
-    g = torch.Generator().manual_seed(seed * 1_000_003 + step)
-    n = len(context)
-    sign = torch.where(torch.rand(n, 1, generator=g) < 0.5, -1.0, 1.0)
-    keep = torch.exp(torch.rand(n, 1, generator=g) * math.log(CONTEXT / 24) + math.log(24.0))
-    cut = (torch.rand(n, 1, generator=g) < 0.2) & (torch.arange(CONTEXT)[None] < CONTEXT - keep)
+    device = context.device
+    g = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
+    dice = torch.rand(3, len(context), 1, generator=g, device=device)
+    sign = torch.where(dice[0] < 0.5, -1.0, 1.0)
+    keep = torch.exp(dice[1] * math.log(CONTEXT / 24) + math.log(24.0))
+    cut = (dice[2] < 0.2) & (torch.arange(CONTEXT, device=device)[None] < CONTEXT - keep)
     context = (context * sign).masked_fill(cut, math.nan)
     seen = ~context.isnan()
     count = seen.sum(1, keepdim=True).clamp(min=1)
@@ -130,7 +162,7 @@ def loss_of(quantiles: Tensor, future: Tensor, levels: Tensor, horizon_weight: T
     error = target - quantiles.unsqueeze(0)
     pinball = 2.0 * torch.maximum(levels * error, (levels - 1.0) * error).mean(2)
     pinball = (pinball * horizon_weight).sum(2)
-    steps = torch.arange(1, HORIZON + 1)
+    steps = torch.arange(1, HORIZON + 1, device=error.device)
     drift = (error[:, :, MEDIAN].cumsum(2) / steps).abs()
     drift = (drift * horizon_weight).sum(2)
     spread = (quantiles[:, -1] - quantiles[:, 0]).detach().abs().mean(1).clamp(max=2.0)
@@ -140,10 +172,10 @@ def loss_of(quantiles: Tensor, future: Tensor, levels: Tensor, horizon_weight: T
 
 def report(model: ChronosBoltModelForForecasting, held: dict[str, np.ndarray]) -> str:
     """Median error of the integrated forecast after 8, 32, 64 steps: all windows, cyclic ones, short ones."""
-    context = torch.from_numpy(held["context"])
+    context = torch.from_numpy(held["context"]).to(model.device)
     with torch.inference_mode():
         chunks = [model(context=context[i : i + 256]).quantile_preds for i in range(0, len(context), 256)]
-    forecast = torch.cat(chunks).numpy()
+    forecast = torch.cat(chunks).cpu().numpy()
     future = held["future"][0]
     error = np.abs(np.cumsum(forecast[:, MEDIAN] - future, 1))
     length = np.isfinite(held["context"]).sum(1)
@@ -159,9 +191,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--pool", type=Path, required=True)
     parser.add_argument("--pool-seed", type=int, default=7)
-    parser.add_argument("--shards", type=int, default=200)
-    parser.add_argument("--steps", type=int, default=60_000)
-    parser.add_argument("--decay", type=int, default=15_000)
+    parser.add_argument("--shards", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=12_000)
+    parser.add_argument("--decay", type=int, default=5_500)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--muon-lr", type=float, default=0.025)
@@ -171,13 +203,16 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=224)
     parser.add_argument("--patch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--init", type=Path, default=None, help="folder of a checkpoint to start from")
     parser.add_argument("--stop-at", type=int, default=None, help="stop at this step; the schedule stays")
     args = parser.parse_args()
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    torch.set_float32_matmul_precision("high")
+    device = torch.device(args.device)
     shape = (args.seed, args.layers, args.decoder_layers, args.width, args.hidden, args.patch)
-    model = build(*shape)
+    model = build(*shape).to(device)
     if args.init is not None:
         model.load_state_dict(load_file(args.init / "model.safetensors"), strict=False)
     optimizer = Muon(model, lr=args.lr, matrix_lr=args.muon_lr)
@@ -195,12 +230,12 @@ def main() -> None:
         optimizer.load(state)
     w = windows(2048, np.random.default_rng([999, 0]))
     held = {"context": w.context.astype(np.float32), "future": w.future.astype(np.float32), "cyclic": w.cyclic}
-    shadow = build(*shape).eval()
-    levels = torch.tensor(QUANTILES)[None, None, :, None]
-    horizon_weight = (torch.arange(HORIZON) + 4.0) ** -0.5
+    shadow = build(*shape).to(device).eval()
+    levels = torch.tensor(QUANTILES, device=device)[None, None, :, None]
+    horizon_weight = (torch.arange(HORIZON, device=device) + 4.0) ** -0.5
     horizon_weight = horizon_weight / horizon_weight.sum()
-    pool = Pool(args.pool, args.pool_seed, args.shards, args.batch)
-    print(f"{sum(p.numel() for p in model.parameters())} parameters, from step {step}", flush=True)
+    pool = Pool(args.pool, args.pool_seed, args.shards, args.batch, args.steps, device)
+    print(f"{sum(p.numel() for p in model.parameters())} parameters, on {device}, from step {step}", flush=True)
 
     def save() -> None:
         args.out.mkdir(parents=True, exist_ok=True)
@@ -211,7 +246,7 @@ def main() -> None:
         staging.write_text(json.dumps({"step": step, "seconds": round(spent, 1)}))
         os.replace(state_file.with_suffix(".part"), state_file)
         os.replace(staging, args.out / "progress.json")
-        shadow.save_pretrained(args.out / "staging")
+        copy.deepcopy(shadow).half().save_pretrained(args.out / "staging")
         (args.out / "model").mkdir(exist_ok=True)
         for name in ("config.json", "model.safetensors"):
             os.replace(args.out / "staging" / name, args.out / "model" / name)

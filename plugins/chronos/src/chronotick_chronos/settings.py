@@ -10,7 +10,7 @@ from chronotick.sdk.model_settings import ModelSettings, Published, read_setting
 EMBEDDED = "embedded"
 EMBEDDED_FOLDER = Path(__file__).parent / "weights"
 # What it must hash to: a damaged or foreign file must not be called the project's own.
-EMBEDDED_SHA256 = "e281517dbff6e7dbeb37a1fc3e158de9795bae4c2f4dbc80f60f138c1b558475"
+EMBEDDED_SHA256 = "88fda82f1e30fa22c95d83e62c03e4b74ed860651597d81be8dfc9f28182b93e"
 # A configuration may name the family in `repo` and the member in `size`.
 FAMILY = "amazon/chronos-bolt"
 SIZES = {size: Published(f"{FAMILY}-{size}") for size in ("tiny", "mini", "small", "base")}
