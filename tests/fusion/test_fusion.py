@@ -69,6 +69,27 @@ def test_a_candidate_that_earned_it_is_used(fusion: Fusion, state: Callable, for
     assert fusion.counts == msgspec.structs.replace(fusion.counts, made=100, used=1, refused=0)
 
 
+def test_of_forecasts_that_overlap_only_the_time_between_them_is_news(
+    fusion: Fusion, state: Callable, forecast: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each rung the shares with which fixes count add up to one a horizon; the fix before counts whole."""
+    seen: dict[int, list[float]] = {}
+    watch = fusion.gate.watch
+
+    def record(rung: int, name: str, nats: float, now_raw_ns: int, share: float = 1.0) -> None:
+        seen.setdefault(rung, []).append(share)
+        watch(rung, name, nats, now_raw_ns, share)
+
+    monkeypatch.setattr(fusion.gate, "watch", record)
+    train(fusion, state, forecast)
+    rung = fusion.horizons.index(600.0)
+    late = seen[rung][10:]
+    spacing_s = 64.0 * np.ceil(600.0 / 8 / 64.0)
+    assert np.unique(late) == pytest.approx([spacing_s / 600.0])
+    near = fusion.horizons.index(60.0)
+    assert set(seen[near]) == {1.0}
+
+
 def test_reading_changes_no_answer(fusion: Fusion, state: Callable, forecast: Callable) -> None:
     """A thousand reads later the same question has the same answer."""
     now = train(fusion, state, forecast, fixes=80)

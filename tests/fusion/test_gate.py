@@ -295,6 +295,19 @@ def test_fixes_that_speak_against_a_candidate_close_it_within_three(opened: Gate
     assert not any(opened.is_open("m/test", rung) for rung in range(4))
 
 
+def test_what_overlapping_forecasts_say_again_quietens_and_does_not_shut(opened: Gate, curve: Callable) -> None:
+    """An eighth of each is news: seven fixes leave a twentieth of its say, and it is open; fifteen shut it."""
+    whole = opened.weights(LADDER[0], [curve()], RAW0_NS)["m/test"]
+    for _ in range(7):
+        opened.watch(0, "m/test", 100.0, RAW0_NS, 1 / 8)
+    left = opened.weights(LADDER[0], [curve()], RAW0_NS)["m/test"] / whole
+    assert left == pytest.approx(np.exp(-GateRules().watch_limit))
+    assert opened.is_open("m/test", 0)
+    for _ in range(8):
+        opened.watch(0, "m/test", 100.0, RAW0_NS, 1 / 8)
+    assert not opened.is_open("m/test", 0)
+
+
 def test_a_candidate_as_good_as_the_floor_is_not_shut_by_chance(opened: Gate) -> None:
     """A thousand fixes that speak a little for and against it leave it open."""
     for nats in 0.5 * np.random.default_rng(1).standard_normal(1000):

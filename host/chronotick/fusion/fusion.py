@@ -89,6 +89,7 @@ class Fusion:
         self._waiting: list[deque[_Origin]] = [deque(maxlen=_MAX_WAITING) for _ in self.horizons]
         self._young: list[deque[_Origin]] = [deque(maxlen=_MAX_WAITING) for _ in self.horizons]
         self._last_origin_ns: list[int | None] = [None] * len(self.horizons)
+        self._last_watched_ns: list[int | None] = [None] * len(self.horizons)
         self._made = self._used = self._refused = 0
         self._unused: set[str] = set()
         self._standing: dict[str, Standing] = {}
@@ -253,14 +254,25 @@ class Fusion:
         for rung in {lower, upper}:
             self._compare(rung, fix, state, sigma_s, said)
         for rung, young in enumerate(self._young):
+            horizon_ns = s_to_ns(self.horizons[rung])
             while young and young[0].target_raw_ns <= fix.raw_ns:
                 origin = young.popleft()
                 # Only the first fix after the target is near enough to speak for it.
-                if fix.raw_ns - origin.target_raw_ns <= s_to_ns(self.horizons[rung] / _HORIZON_SHARE):
-                    self._compare(rung, fix, origin.state, origin.sigma_s, origin.corrections_s)
+                if fix.raw_ns - origin.target_raw_ns <= horizon_ns // _HORIZON_SHARE:
+                    # Forecasts that overlap share their error: what is news in this one is the time between them.
+                    last_ns = self._last_watched_ns[rung]
+                    share = 1.0 if last_ns is None else min((origin.state.raw_ns - last_ns) / horizon_ns, 1.0)
+                    self._last_watched_ns[rung] = origin.state.raw_ns
+                    self._compare(rung, fix, origin.state, origin.sigma_s, origin.corrections_s, share)
 
     def _compare(
-        self, rung: int, fix: Measurement, state: ClockState, sigma_s: float, corrections_s: dict[str, float]
+        self,
+        rung: int,
+        fix: Measurement,
+        state: ClockState,
+        sigma_s: float,
+        corrections_s: dict[str, float],
+        share: float = 1.0,
     ) -> None:
         """Which line did a fix lie nearer to, in log likelihood, each with the spread that it has shown?"""
         miss_s = (fix.theta_ns - state.theta_at_ns(fix.raw_ns)) / NS_PER_S
@@ -272,7 +284,7 @@ class Fusion:
             if abs(miss_s - correction_s) <= abs(miss_s):
                 # Worse than it used to be, and still no worse than the floor: no reason to shut it.
                 against = min(against, 0.0)
-            self.gate.watch(rung, name, against, fix.raw_ns)
+            self.gate.watch(rung, name, against, fix.raw_ns, share)
 
     def _score_due(self, state: ClockState) -> None:
         lag_ns = s_to_ns(self._tuning.target_lag_s)
@@ -356,6 +368,7 @@ class Fusion:
         for waiting in (*self._waiting, *self._young):
             waiting.clear()
         self._last_origin_ns = [None] * len(self.horizons)
+        self._last_watched_ns = [None] * len(self.horizons)
         self._disagreed_ns = None
         self._unused.clear()
         self._standing.clear()

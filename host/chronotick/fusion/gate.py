@@ -138,8 +138,10 @@ class Gate:
             evidence.add(origin_raw_ns, weight, loss, floor_loss, target, correction)
             self._decide(name, rung, now_raw_ns)
 
-    def watch(self, rung: int, name: str, nats: float, now_raw_ns: int) -> None:
+    def watch(self, rung: int, name: str, nats: float, now_raw_ns: int, share: float = 1.0) -> None:
         """One fix spoke against a candidate by `nats` (for it: negative): the floor's log likelihood minus its own.
+
+        `share` of it is news beside the fix before.
 
         Only where it may speak: a rung at which it never earned a say tells nothing new. When the sum is too much the
         candidate is shut at all rungs: it is no longer what earned its say. A rule's curve is shut at this one. Nothing
@@ -147,7 +149,7 @@ class Gate:
         """
         if name in self._fitted or not self.may_speak(name, rung):
             return
-        total = self.trust.watch(name, rung, nats)
+        total = self.trust.watch(name, rung, nats, share)
         if name in self._trusted:
             # Two unlucky fixes must not end a rule that hours of the clock's rate speak for, and while a slew lasts the
             # floor is right a minute ahead and wrong an hour ahead.

@@ -24,6 +24,7 @@ class Trust:
         self._rules = rules
         self._strikes: dict[str, int] = {}
         self._watch: dict[str, list[float]] = {}
+        self._said: dict[str, list[float]] = {}
         self._doubt: dict[str, list[float]] = {}
 
     def strike(self, name: str) -> int:
@@ -35,19 +36,28 @@ class Trust:
         """A good answer ends the row of bad ones."""
         self._strikes.pop(name, None)
 
-    def watch(self, name: str, rung: int, nats: float) -> float:
-        """Take what one fix said against a candidate (for it: negative), within the clip; returns the sum."""
+    def watch(self, name: str, rung: int, nats: float, share: float = 1.0) -> float:
+        """Take what one fix said against a candidate (for it: negative), within the clip. Returns what shuts it.
+
+        Args:
+            share: how much of it is news, 0..1: errors a horizon ahead go on for a horizon. Only news can shut it; what
+                is said again quietens, as long as it is said.
+        """
+        rules = self._rules
+        added = min(max(nats, -rules.watch_clip), rules.watch_clip) - rules.watch_slack
+        said = self._said.setdefault(name, [0.0] * self._rungs)
+        said[rung] = min(max(0.0, said[rung] + added), rules.watch_limit)
         sums = self._watch.setdefault(name, [0.0] * self._rungs)
-        added = min(max(nats, -self._rules.watch_clip), self._rules.watch_clip)
-        sums[rung] = max(0.0, sums[rung] + added - self._rules.watch_slack)
+        sums[rung] = max(0.0, sums[rung] + share * added)
         return sums[rung]
 
     def acquit(self, name: str, rung: int | None = None) -> None:
         """What fixes said is settled, at a rung or at all."""
-        if rung is None:
-            self._watch.pop(name, None)
-        elif name in self._watch:
-            self._watch[name][rung] = 0.0
+        for sums in (self._watch, self._said):
+            if rung is None:
+                sums.pop(name, None)
+            elif name in sums:
+                sums[name][rung] = 0.0
 
     def doubt(self, name: str, nats: Mapping[int, float]) -> None:
         """An answer departs from the one before it by so many nats more than usual, by rung."""
@@ -62,7 +72,7 @@ class Trust:
 
     def forget(self, name: str) -> None:
         """The candidate is no longer remembered."""
-        for table in (self._strikes, self._watch, self._doubt):
+        for table in (self._strikes, self._watch, self._said, self._doubt):
             table.pop(name, None)
 
     def loudness(self, name: str) -> float:
@@ -71,8 +81,8 @@ class Trust:
 
     def left(self, name: str, rung: int) -> float:
         """What all of them leave at a rung, 0..1."""
-        watch, doubt = self._watch.get(name), self._doubt.get(name)
-        return self.loudness(name) * math.exp(-(watch[rung] if watch else 0.0) - (doubt[rung] if doubt else 0.0))
+        said, doubt = self._said.get(name), self._doubt.get(name)
+        return self.loudness(name) * math.exp(-(said[rung] if said else 0.0) - (doubt[rung] if doubt else 0.0))
 
 
 def quietened(ratio: float, left: float) -> float:
