@@ -21,7 +21,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -134,14 +134,20 @@ def cells(trace: Trace, config: Config, models: Models | None) -> dict[str, dict
     found = {}
     for name, column in scores.columns.items():
         if column.origin_s:
-            found[name] = _cell(column, HORIZONS_S.get(name, trace.poll_s))
+            found[name] = _cell(column, HORIZONS_S.get(name, trace.poll_s), scores.constants_s)
     return found
 
 
-def _cell(column: Column, horizon_s: float) -> dict[str, Any]:
+def _cell(column: Column, horizon_s: float, constants_s: Mapping[str, float]) -> dict[str, Any]:
     at_s = np.array(column.origin_s)
-    # An unbiased path is not to be had: the trace's constant is off everybody's errors already.
-    error = {name: np.array(errors) for name, errors in column.error_s.items() if len(errors) == len(at_s)}
+    # An unbiased path is not to be had. Its constant is one, the floor's: with one of each their own, what a candidate did
+    # while constants were learned would stand against it ever after.
+    base_s = constants_s.get(FLOOR, 0.0)
+    error = {
+        name: np.array(errors) + constants_s.get(name, base_s) - base_s
+        for name, errors in column.error_s.items()
+        if len(errors) == len(at_s)
+    }
     floor, fused = error[FLOOR], error[OURS]
     spoken = {name: one for name, one in error.items() if name not in NOT_CANDIDATES}
     interval = ratio_interval(at_s, fused, floor, max(2.0 * horizon_s, 600.0))

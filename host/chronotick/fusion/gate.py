@@ -18,7 +18,8 @@ and the rung below does not speak against it.
 Losses come in late: a horizon and a lag after the forecast. Quicker judges can only quieten and close: bad answers in a
 row, late, absurd or suddenly turned ones among them (`revision.py`), and a cumulative sum (Page 1954) of how much worse
 than the floor's line the candidate's explained the latest fixes, each with the spread that it has shown, from the fix
-before and from each rung's distance. How much they leave of a share until then is in `trust.py`. Whoever is closed so
+before and from each rung's distance; of forecasts that overlap only the time between them is news. How much they leave
+of a share until then is in `trust.py`. Whoever is closed so
 stays closed until the forecasts of that moment have themselves been scored, and of what it had earned only a share is
 kept. The sum is for forecasts and rules: who is fitted to each fix is put right by each.
 """
