@@ -69,7 +69,7 @@ def test_between_two_instants(run: Run, folder: Path) -> None:
 
 def test_what_differs_is_shown(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Code that decides otherwise is found: exit code 1, and the first fields that differ."""
-    monkeypatch.setattr("chronotick.clock.bank.HUBER_SIGMA", 0.5)
+    monkeypatch.setattr("chronotick.clock.bank.FORGETTING", 0.5)
     done = run("replay", str(folder), "--to", at(folder, 300.0))
     assert done.code == exits.NEGATIVE
     assert "theta_ns 17" in done.out

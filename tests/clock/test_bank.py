@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import softmax
 from scipy.stats import t as student
 
 from chronotick.clock.bank import Bank
@@ -58,8 +57,7 @@ class Mixture:
         self.members = [Member(q, c, k, z, noise, excess, tuning) for q, c, k in grid]
         # A filter of ten times the wander begins with a weight of 1/e; below 1e-11 a tenth has one of 1/e^5.
         self.prior = np.array([-abs(math.log10(q / 1e-11)) * (5.0 if q < 0.99e-11 else 1.0) for q, _, _ in grid])
-        self.votes = np.array([self.prior, self.prior])
-        self.trust = np.zeros(2)
+        self.log_weight = self.prior.copy()
         self.seen = 1
 
     def feed(self, dt: float, z: float, noise: float, excess: float, lag: float) -> None:
@@ -68,17 +66,14 @@ class Mixture:
             member.predict(dt)
             pairs.append(member.update(z, noise, excess, lag, huber=self.seen >= 5))
         e, s = np.array(pairs).T
-        likely = student.pdf(e / np.sqrt(s), 4) / np.sqrt(s)
-        forgotten = np.array([min(dt / 3600.0, 1 / 100), min(dt / 7200.0, 1 / 200)])
-        self.votes = (1.0 - forgotten[:, None]) * self.votes + forgotten[:, None] * self.prior
-        self.trust = (1.0 - forgotten[0]) * self.trust + np.log(softmax(self.votes, axis=1) @ likely)
-        self.votes = self.votes + np.log(likely)
+        self.log_weight = 0.995 * self.log_weight + 0.005 * self.prior
+        self.log_weight += student.logpdf(e / np.sqrt(s), 4) - 0.5 * np.log(s)
         self.seen += 1
 
     @property
     def weight(self) -> np.ndarray:
-        weight: np.ndarray = softmax(self.trust) @ softmax(self.votes, axis=1)
-        return weight
+        w = np.exp(self.log_weight - self.log_weight.max())
+        return w / w.sum()
 
     def offset_and_sigma(self, h: float) -> tuple[float, float]:
         w = self.weight
@@ -155,7 +150,7 @@ def test_a_member_that_is_not_finite_is_dropped_and_the_rest_go_on() -> None:
     bank.predict(16.0)
     bank.update(1e-6, 1e-6, 0.0)
     assert bank.members == 130
-    assert bank.votes is None
+    assert bank.log_weight is None
     assert all(map(math.isfinite, (*bank.mean(), *bank.variance(), bank.wander())))
 
 
@@ -222,5 +217,5 @@ def test_what_the_vote_has_learned_can_be_carried_over() -> None:
     for i in range(50):
         old.predict(16.0)
         old.update(1e-6 * (-1) ** i, 1e-6, 0.0)
-    new = Bank(Tuning(), 0.0, 1e-6, 0.0, votes=old.votes)
+    new = Bank(Tuning(), 0.0, 1e-6, 0.0, log_weight=old.log_weight)
     assert new.wander() == old.wander()

@@ -98,7 +98,7 @@ def test_what_was_altered_is_found(host: Any, logged: Any, monkeypatch: pytest.M
     one = host(log=logged.log())
     one.run(400.0)
     ended(logged, one)
-    monkeypatch.setattr("chronotick.clock.bank.HUBER_SIGMA", 0.5)
+    monkeypatch.setattr("chronotick.clock.bank.FORGETTING", 0.9)
     same = [moment.same for moment in Replay(logged.folder).moments()]
     assert same.count(False) > len(same) / 2
 

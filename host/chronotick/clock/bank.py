@@ -18,15 +18,14 @@ Nobody knows q of the oscillator at hand, by which factor c the measured scale m
 shows up as error. No single choice serves a LAN and the Internet, a quiet room and a busy laptop: so every
 combination of 11 q, 4 c and 3 k runs as its own filter. Member i earns log-weight by how well it foretold each fix,
 
-    log t4(e_i; S_i),   e = z - x,  S = P00 + R,
+    log w_i <- 0.995 log w_i + 0.005 log p_i + log t4(e_i; S_i),   e = z - x,  S = P00 + R,
 
 and the estimate is the weighted mixture. t4 is Student's density with 4 degrees of freedom and scale sqrt(S): under
-the normal density the few outliers would choose the winner. What is forgotten, so that the vote follows a changing
-clock or network, and how fast, is in `votes.py`. The prior is mild, exp(-1/2) for each half decade of q above 1e-11:
-on a noisy path a few hundred fixes say little about q, and quiet oscillators are commoner than restless ones. Without
-it the error on the simulated Internet path with polls of 64 s is a fifth larger; where fixes are precise it changes
-nothing. Below 1e-11 are ovens and atoms; they have exp(-5/2) for each half decade, so that only fixes that can tell
-vote for them.
+the normal density the few outliers would choose the winner. The forgetting lets the vote follow a changing clock or
+network over some hundreds of fixes. The prior p_i is mild, exp(-1/2) for each half decade of q above 1e-11: on a noisy
+path a few hundred fixes say little about q, and quiet oscillators are commoner than restless ones. Without it the error
+on the simulated Internet path with polls of 64 s is a fifth larger; where fixes are precise it changes nothing. Below
+1e-11 are ovens and atoms; they have exp(-5/2) for each half decade, so that only fixes that can tell vote for them.
 
 The state itself is updated with Huber's weight on the fix: where |e| > 2.5 sqrt(S) the fix counts as if R were
 |e| / (2.5 sqrt(S)) times what it is. So an outlier moves the estimate by less than 2.5 sqrt(S) P00 / R: little where
@@ -50,7 +49,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chronotick.clock.tuning import Tuning
-from chronotick.clock.votes import Votes
 
 Vector = NDArray[np.float64]
 
@@ -62,6 +60,7 @@ LEAST_VARIANCE: Final = 1e-20
 # Huber's threshold in sigma, and how many updates come before it applies (the fix that starts the bank included).
 HUBER_SIGMA: Final = 2.5
 UNGUARDED_UPDATES: Final = 5
+FORGETTING: Final = 0.995
 # Log weight that a filter has less before any fix for each decade of its wander above the commonest, and below it.
 RESTLESS_PER_DECADE: Final = 1.0
 QUIET_PER_DECADE: Final = 5.0
@@ -81,12 +80,12 @@ class Bank:
         *,
         rate: float = 0.0,
         rate_sigma: float | None = None,
-        votes: Votes | None = None,
+        log_weight: Vector | None = None,
     ) -> None:
         """Start all members at the measurement `z_s`, with the rate's prior.
 
-        `rate_sigma` None means `tuning.rate_prior`. `votes` carries over what an earlier bank of the same tuning has
-        learned.
+        `rate_sigma` None means `tuning.rate_prior`. `log_weight`, shape (members,), carries over what an earlier
+        bank of the same tuning has learned.
         """
         wander = np.array(tuning.quiet_wander + tuning.wander_grid)
         q, c, k = (
@@ -109,13 +108,11 @@ class Bank:
         self._p01: Vector = np.zeros(members)
         self._p11: Vector = np.full(members, sigma**2)
         decades: Vector = np.log10(q / tuning.wander_grid[0])
-        prior: Vector = np.minimum(-RESTLESS_PER_DECADE * decades, QUIET_PER_DECADE * decades)
-        self._votes: Votes = Votes(prior, tuning.vote_memories) if votes is None else votes.copy()
-        self._weight: Vector = self._votes.weight()
+        self._prior: Vector = np.minimum(-RESTLESS_PER_DECADE * decades, QUIET_PER_DECADE * decades)
+        self._log_weight: Vector = (self._prior if log_weight is None else log_weight).copy()
+        self._weight: Vector = _normalised(self._log_weight)
         self._started_with = members
         self._updates = 1
-        # Since the fix before, s.
-        self._passed_s = 0.0
 
     @property
     def members(self) -> int:
@@ -123,9 +120,9 @@ class Bank:
         return len(self._x)
 
     @property
-    def votes(self) -> Votes | None:
+    def log_weight(self) -> Vector | None:
         """What the vote has learned, for the bank after a step; None when members were lost."""
-        return self._votes if self.members == self._started_with else None
+        return self._log_weight.copy() if self.members == self._started_with else None
 
     def noise_variances(self, noise_s: float, excess_s: float) -> Vector:
         """R of each member for a fix with this excess delay, s^2."""
@@ -134,7 +131,6 @@ class Bank:
 
     def predict(self, dt_s: float) -> None:
         """Time update by `dt_s` >= 0."""
-        self._passed_s += dt_s
         self._move(dt_s)
         self._p00 += dt_s * (self._white_fm2 + (dt_s * dt_s / 3.0) * self._q2)
         self._p01 += (0.5 * dt_s * dt_s) * self._q2
@@ -153,7 +149,9 @@ class Bank:
             e = z_s - self._x
             s = self._p00 + r
             u = e * e / s
-            self._votes.take(LOG_T - 0.5 * np.log(s) - (0.5 * (DEGREES + 1.0)) * np.log1p(u / DEGREES), self._passed_s)
+            self._log_weight *= FORGETTING
+            self._log_weight += (1.0 - FORGETTING) * self._prior
+            self._log_weight -= 0.5 * np.log(s) + (0.5 * (DEGREES + 1.0)) * np.log1p(u / DEGREES) - LOG_T
             if self._updates >= UNGUARDED_UPDATES:
                 r *= np.maximum(np.sqrt(u) / HUBER_SIGMA, 1.0)
                 s = self._p00 + r
@@ -168,9 +166,8 @@ class Bank:
             if lag_s:
                 self._move(lag_s)
         self._updates += 1
-        self._passed_s = 0.0
         self._drop_lost()
-        self._weight = self._votes.weight()
+        self._weight = _normalised(self._log_weight)
 
     def recentre(self, shift_s: float) -> None:
         """Move the reference of all offsets by `shift_s`: x becomes x - shift."""
@@ -226,10 +223,9 @@ class Bank:
 
     def _drop_lost(self) -> None:
         with np.errstate(all="ignore"):
-            voted = self._votes.log_weight.sum(axis=0)
-            if math.isfinite(self._x @ self._f + self._p00 @ self._p11 + voted @ self._p01):
+            if math.isfinite(self._x @ self._f + self._p00 @ self._p11 + self._log_weight @ self._p01):
                 return
-            kept = np.isfinite(self._x + self._f + self._p00 + self._p01 + self._p11 + voted)
+            kept = np.isfinite(self._x + self._f + self._p00 + self._p01 + self._p11 + self._log_weight)
         if not kept.any():
             raise FloatingPointError("no filter of the bank is finite")
         vectors = (
@@ -245,6 +241,11 @@ class Bank:
             "_p01",
             "_p11",
         )
-        for name in vectors:
+        for name in (*vectors, "_prior", "_log_weight"):
             setattr(self, name, getattr(self, name)[kept])
-        self._votes.keep(kept)
+
+
+def _normalised(log_weight: Vector) -> Vector:
+    weight: Vector = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    return weight

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from chronotick.clock.bank import Bank
+from chronotick.clock.bank import Bank, Vector
 from chronotick.clock.discontinuity import Kind
 from chronotick.clock.excess import DelayFloor
 from chronotick.clock.measurement import Measurement
@@ -17,7 +17,6 @@ from chronotick.clock.state import ClockState
 from chronotick.clock.suspicion import REPEATS, Jury, Ruling
 from chronotick.clock.thinning import Thinner
 from chronotick.clock.tuning import Tuning
-from chronotick.clock.votes import Votes
 from chronotick.ntp.fix import Fix
 from chronotick.units import ns_to_s, s_to_ns
 
@@ -229,7 +228,9 @@ class Floor:
         """Fix what the next bank starts from, and forget what waits to be used."""
         wide = self._tuning.rate_prior
         if same_oscillator and self._bank is not None and self._fixes >= YOUNG_FIXES:
-            self._prior = _Prior(rate=self._bank.mean()[1], sigma=KEPT_RATE_SHARE * wide, votes=self._bank.votes)
+            self._prior = _Prior(
+                rate=self._bank.mean()[1], sigma=KEPT_RATE_SHARE * wide, log_weight=self._bank.log_weight
+            )
         elif not same_oscillator:
             self._prior = _Prior(rate=0.0, sigma=wide)
         self._thinner.clear()
@@ -301,7 +302,7 @@ class Floor:
             excess_s,
             rate=self._prior.rate,
             rate_sigma=self._prior.sigma,
-            votes=self._prior.votes,
+            log_weight=self._prior.log_weight,
         )
 
     def _summary(self, bank: Bank, raw_ns: int, noise_s: float) -> ClockState:
@@ -333,7 +334,7 @@ class _Prior(msgspec.Struct, frozen=True, eq=False):
 
     rate: float
     sigma: float
-    votes: Votes | None = None
+    log_weight: Vector | None = None
 
 
 def _doubted(belief: ClockState, level_s: float) -> ClockState:

@@ -20,8 +20,6 @@ class Tuning(msgspec.Struct, frozen=True):
         quiet_wander: below that, for the floor's bank only: what ovens and atomic clocks have.
         white_fm: white frequency noise, s/sqrt(s), the most that is taken for granted.
         white_span_s: a filter of the bank has no more white frequency noise than this times its wander, s.
-        vote_memories: how far the votes of the floor's bank reach back: seconds, and fixes where they are rare, the
-            shortest first.
         rate_prior: standard deviation of the rate before the first fix, s/s.
         rate_bound: the hard interval grows by this rate, s/s; no oscillator is believed to be worse.
         target_lag_s: a forecast's target is smoothed over fixes up to this long after it, s.
@@ -36,7 +34,6 @@ class Tuning(msgspec.Struct, frozen=True):
     quiet_wander: tuple[float, ...] = tuple(10.0 ** (e / 2) for e in (-24, -23))
     white_fm: float = 1e-9
     white_span_s: float = 30.0
-    vote_memories: tuple[tuple[float, int], ...] = ((3600.0, 100), (7200.0, 200))
     rate_prior: float = 1e-4
     rate_bound: float = 5e-5
     target_lag_s: float = 600.0
@@ -59,7 +56,6 @@ class Tuning(msgspec.Struct, frozen=True):
             quiet_wander=tuple(q * k**1.5 for q in self.quiet_wander),
             white_fm=self.white_fm * k**0.5,
             white_span_s=self.white_span_s / k,
-            vote_memories=tuple((span_s / k, fixes) for span_s, fixes in self.vote_memories),
             rate_prior=self.rate_prior * k,
             rate_bound=self.rate_bound * k,
             target_lag_s=self.target_lag_s / k,
