@@ -140,8 +140,8 @@ def cells(trace: Trace, config: Config, models: Models | None) -> dict[str, dict
 
 def _cell(column: Column, horizon_s: float, constants_s: Mapping[str, float]) -> dict[str, Any]:
     at_s = np.array(column.origin_s)
-    # An unbiased path is not to be had. Its constant is one, the floor's: with one of each their own, what a candidate did
-    # while constants were learned would stand against it ever after.
+    # An unbiased path is not to be had. Its constant is one, the floor's: with one of each their own, what a candidate
+    # did while constants were learned would stand against it ever after.
     base_s = constants_s.get(FLOOR, 0.0)
     error = {
         name: np.array(errors) + constants_s.get(name, base_s) - base_s
