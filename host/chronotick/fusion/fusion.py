@@ -274,7 +274,10 @@ class Fusion:
         corrections_s: dict[str, float],
         share: float = 1.0,
     ) -> None:
-        """Which line did a fix lie nearer to, in log likelihood, each with the spread that it has shown?"""
+        """Which line did a fix lie nearer to, in log likelihood, each with the spread that it has shown?
+
+        `share` of the answer is news, 0..1.
+        """
         miss_s = (fix.theta_ns - state.theta_at_ns(fix.raw_ns)) / NS_PER_S
         for name, correction_s in corrections_s.items():
             if not self.gate.may_speak(name, rung):

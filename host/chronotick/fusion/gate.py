@@ -142,7 +142,7 @@ class Gate:
     def watch(self, rung: int, name: str, nats: float, now_raw_ns: int, share: float = 1.0) -> None:
         """One fix spoke against a candidate by `nats` (for it: negative): the floor's log likelihood minus its own.
 
-        `share` of it is news beside the fix before.
+        `share` of it is news beside the fix before, 0..1: only that can shut it.
 
         Only where it may speak: a rung at which it never earned a say tells nothing new. When the sum is too much the
         candidate is shut at all rungs: it is no longer what earned its say. A rule's curve is shut at this one. Nothing

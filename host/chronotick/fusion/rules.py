@@ -38,8 +38,8 @@ class GateRules(msgspec.Struct, frozen=True):
         absurd_sigma: a curve that leaves the floor by more than this many of its sigma, at any rung, is no answer: the
             floor's sigma was seen to be 2 to 5 times too wide where a model had something to say, never too narrow.
         kept_share: what remains of the evidence of a candidate that was shut: it must prove itself anew.
-        watch_limit: summed evidence of single fixes against an open candidate that closes it at once, in nats; until
-            then s nats leave exp(-s) of its share.
+        watch_limit: summed news of single fixes against an open candidate that closes it at once, in nats; until then
+            what they said, s nats and no more than this, leaves exp(-s) of its share.
         watch_slack: taken off that sum at each fix, in nats: a candidate as good as the floor is not shut by chance.
         watch_clip: most that one fix can add to it, in nats: two fixes are always needed.
         doubt_slack: so much is forgiven of the nats against an unusual revision: up to 2.7 times the usual one, as

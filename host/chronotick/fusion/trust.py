@@ -4,6 +4,9 @@ Three of them: bad answers in a row, each of which halves it; the sum of what si
 (Page 1954: never below 0, less a slack at each fix); and how unusual its last answer was beside the one before
 (`revision.py`), which fades by the slack at each fix. s nats leave exp(-s): a candidate is quieter from the first fix
 or answer that speaks against it, and as loud as before when that was chance.
+
+What single fixes said is summed twice. Eight forecasts of an hour ahead overlap and miss together: all that is said
+quietens, and only what is news in it shuts.
 """
 
 import math
@@ -23,6 +26,7 @@ class Trust:
         self._rungs = rungs
         self._rules = rules
         self._strikes: dict[str, int] = {}
+        # What fixes said against a candidate at each rung, nats: the news, which shuts; and all of it, which quietens.
         self._watch: dict[str, list[float]] = {}
         self._said: dict[str, list[float]] = {}
         self._doubt: dict[str, list[float]] = {}

@@ -33,6 +33,8 @@ from transformers import T5Config
 QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 MEDIAN = QUANTILES.index(0.5)
 REPORTED = (8, 32, 64)
+# Shards that a run begins with.
+FIRST_SHARDS = 16
 
 
 def build(
@@ -92,12 +94,12 @@ class Pool:
 
     def joined(self, turn: int) -> int:
         """How many shards this turn can draw from."""
-        return min(self.shards, max(16, 1 + turn * self.shards // self.turns))
+        return min(self.shards, max(FIRST_SHARDS, 1 + turn * self.shards // self.turns))
 
     def shard(self, turn: int) -> int:
         """The shard of a turn."""
         joined = self.joined(turn)
-        if turn < joined and turn < 16:
+        if turn < min(joined, FIRST_SHARDS):
             return turn
         if turn and joined > self.joined(turn - 1):
             return joined - 1
