@@ -6,24 +6,73 @@ import numpy as np
 import pytest
 
 from chronotick.candidates.filters import Filters
-from chronotick.candidates.motion import Cycles, Decay, Motion
+from chronotick.candidates.motion import Cycles, Decay, Motion, TunedCycles
 
 TURNING = Cycles(np.array([600.0, 86_400.0]), 2)
+TUNED = TunedCycles(np.array([600.0, 86_400.0]), 2, 1.2)
 DYING = Decay(np.array([300.0, 20_000.0]))
 
 
-@pytest.mark.parametrize("motion", [TURNING, DYING], ids=["cycles", "decay"])
+@pytest.mark.parametrize("motion", [TURNING, TUNED, DYING], ids=["cycles", "tuned cycles", "decay"])
 def test_the_offset_is_the_integral_of_the_rate(motion: Motion) -> None:
     """What theta gains equals the summed rate of the extra states as they move, in small steps."""
     rng = np.random.default_rng(1)
     start = rng.standard_normal((motion.size, 2))
+    if motion is TUNED:
+        start[-1] = 0.0
     states, h_s, steps = start.copy(), 777.0, 7770
     rates = []
     for _ in range(steps + 1):
-        rates.append(states[::2].sum(axis=0))
-        motion.move(states, h_s / steps)
+        rates.append(states[:4:2].sum(axis=0))
+        motion.step(h_s / steps, states).move(states)
     gained = (np.sum(rates, axis=0) - (rates[0] + rates[-1]) / 2) * h_s / steps
     assert (motion.offset_of(h_s) * start).sum(axis=0) == pytest.approx(gained, rel=1e-4, abs=1e-2)
+
+
+@pytest.mark.parametrize("h_s", [16.0, 500.0])
+def test_an_error_of_the_period_is_linear_in_what_it_does(h_s: float) -> None:
+    """What one more state adds to theta and to the pairs is the difference to cycles that are a little faster."""
+    rng, n = np.random.default_rng(5), 1e-6
+    pairs = rng.standard_normal((4, 2))
+    slow, fast = (Cycles(TUNED.period_s / rate, 2).turn(h_s) for rate in (1.0, 1.0 + n))
+    moved = [pairs.copy(), pairs.copy()]
+    for turn, states in zip((slow, fast), moved, strict=True):
+        turn.move(states)
+    states = np.concatenate((pairs, np.full((1, 2), n)))
+    step = TUNED.step(h_s, states)
+    gained = ((fast.gain - slow.gain) * pairs).sum(axis=0)
+    assert step.gain[-1] * n == pytest.approx(gained, rel=1e-3)
+    step.move(states)
+    assert states[:-1] - moved[0] == pytest.approx(moved[1] - moved[0], rel=1e-3, abs=1e-12)
+
+
+def test_a_cycle_finds_its_period_and_stays_near_the_one_it_was_given() -> None:
+    """Begun 4 % off either way, it ends within 0.1 % of the truth and foretells ten times better than one that can not;
+    begun 40 % off, it stays within its bound."""
+    rng, true_s = np.random.default_rng(6), 1800.0
+    given = np.array([true_s * 1.04, true_s / 1.04, true_s * 1.4])
+    none = np.zeros(3)
+    tuned = Filters(
+        TunedCycles(given, 1, 1.2), none + 1e-10, np.zeros((3, 3)), np.array([[3e-7], [3e-7], [0.05]]) + none, 1e-9
+    )
+    fixed = Filters(Cycles(given, 1), none + 1e-10, none, np.full((2, 3), 3e-7), 1e-9)
+    errors: dict[Filters, list[np.ndarray]] = {tuned: [], fixed: []}
+    w, amplitude = 2 * np.pi / true_s, 3e-7
+    for one in (tuned, fixed):
+        one.start(0.0, 1e-12, 0.0, 1e-12)
+    for i in range(1, 1200):
+        for one in (tuned, fixed):
+            one.predict(16.0)
+        z = amplitude / w * (1 - math.cos(w * 16.0 * i))
+        noise = 1e-6 * rng.standard_normal()
+        for one in (tuned, fixed):
+            one.update(z + noise, 1e-12)
+            errors[one].append(one.ahead_s(600.0) - amplitude / w * (1 - math.cos(w * (16.0 * i + 600.0))))
+    period = tuned.motion.period_s  # type: ignore[attr-defined]
+    assert period[:2] == pytest.approx(true_s, rel=1e-3)
+    assert given[2] / 1.2 <= period[2] <= given[2] * 1.2
+    last = {one: np.abs(errors[one][-300:]).mean(axis=0) for one in errors}
+    assert (last[tuned][:2] < 0.1 * last[fixed][:2]).all()
 
 
 def textbook(z: list[float], dt_s: float, r: float, period_s: float, wander: float, walk: float) -> tuple[float, ...]:

@@ -19,7 +19,7 @@ from chronotick.store.worker import MOST_WAITING, Worker
 
 def test_it_stays_within_its_bound_and_keeps_the_newest(host: Any, logged: Any) -> None:
     """The oldest segments go; no moment of the rest is lost; only its owner may read it."""
-    most = 2_000_000
+    most = 4_000_000
     one = host(log=logged.log(most, segment_s=100.0))
     one.run(1500.0)
     one.journal.close()

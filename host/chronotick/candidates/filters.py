@@ -45,7 +45,7 @@ class Filters:
         self.wander: Vector = wander
         self._updates = 0
         self._q2 = wander * wander
-        self._walk2 = walk * walk
+        self._walk2: Vector = np.broadcast_to(walk * walk, (motion.size, len(wander)))
         self._white_fm2 = white_fm**2
         states, count = 2 + motion.size, len(wander)
         self._x: Vector = np.zeros((states, count))
@@ -88,19 +88,19 @@ class Filters:
 
     def predict(self, dt_s: float) -> None:
         """Time update by `dt_s` >= 0."""
-        gain = self.motion.offset_of(dt_s)
+        step = self.motion.step(dt_s, self._x[2:])
         for rows in (self._x, self._p, self._p.swapaxes(0, 1)):
             rows[0] += dt_s * rows[1]
-            for i, one in enumerate(gain):
+            for i, one in enumerate(step.gain):
                 rows[0] += one * rows[2 + i]
-            self.motion.move(rows[2:], dt_s)
+            step.move(rows[2:])
         self._p[0, 0] += dt_s * (self._white_fm2 + (dt_s * dt_s / 3.0) * self._q2)
         cross = (0.5 * dt_s * dt_s) * self._q2
         self._p[0, 1] += cross
         self._p[1, 0] += cross
         self._p[1, 1] += dt_s * self._q2
         for i in range(2, len(self._x)):
-            self._p[i, i] += dt_s * self._walk2
+            self._p[i, i] += dt_s * self._walk2[i - 2]
 
     def update(self, z_s: float, r: float, *, guarded: bool = True) -> Vector:
         """Measurement `z_s` with variance `r`; returns how well each filter foretold it, log density, shape (N,).
@@ -117,6 +117,7 @@ class Filters:
             row = self._p[0].copy()
             k = row / s
             self._x += k * e
+            self.motion.settle(self._x[2:])
             self._p -= row[:, None] * k[None]
             self._updates += 1
             if self._updates % _SYMMETRISE_EVERY == 0:
@@ -146,5 +147,5 @@ class Filters:
     def keep(self, which: NDArray[np.bool_]) -> None:
         """Drop all filters but those of the mask, shape (N,)."""
         self.motion = self.motion.kept(which)
-        self.wander, self._q2, self._walk2 = self.wander[which], self._q2[which], self._walk2[which]
+        self.wander, self._q2, self._walk2 = self.wander[which], self._q2[which], self._walk2[:, which]
         self._x, self._p = self._x[:, which].copy(), self._p[:, :, which].copy()

@@ -8,6 +8,20 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 
 
+class Step(Protocol):
+    """Some seconds of a motion, as a linear map around the states that it was made for.
+
+    Attributes:
+        gain: shape (extra states, filters): what each extra state adds to theta meanwhile, per unit of it, s.
+    """
+
+    gain: Vector
+
+    def move(self, states: Vector) -> None:
+        """Take the extra states on, in place; further axes may lie between the first and the last."""
+        ...
+
+
 class Motion(Protocol):
     """Moves the extra states of a set of filters. Arrays have shape (extra states, filters)."""
 
@@ -20,8 +34,12 @@ class Motion(Protocol):
         """What each extra state adds to theta within `h_s` seconds, per unit of it: the integral of its rate, s."""
         ...
 
-    def move(self, states: Vector, h_s: float) -> None:
-        """Take the extra states `h_s` seconds on, in place; further axes may lie between the first and the last."""
+    def step(self, h_s: float, states: Vector) -> Step:
+        """The motion over `h_s` seconds, around the extra states `states`."""
+        ...
+
+    def settle(self, states: Vector) -> None:
+        """Take what the states say of the motion itself into it, in place."""
         ...
 
     def kept(self, which: NDArray[np.bool_]) -> "Motion":
@@ -42,31 +60,116 @@ class Cycles:
     """
 
     def __init__(self, period_s: Vector, harmonics: int) -> None:
-        self.period_s = period_s
-        self._w = 2.0 * np.pi * np.arange(1, harmonics + 1)[:, None] / period_s
+        self.period_s: Vector = period_s
+        self._harmonics = np.arange(1, harmonics + 1)[:, None]
         self.size: int = 2 * harmonics
 
     def offset_of(self, h_s: float) -> Vector:
         """See `Motion`."""
-        angle = self._w * h_s
-        out = np.empty((self.size, len(self.period_s)))
-        np.divide(np.sin(angle), self._w, out=out[0::2])
-        np.divide(2.0 * np.sin(0.5 * angle) ** 2, self._w, out=out[1::2])
-        return out
+        return self.turn(h_s).gain
 
-    def move(self, states: Vector, h_s: float) -> None:
+    def step(self, h_s: float, states: Vector) -> Step:
         """See `Motion`."""
-        angle = self._w * h_s
-        for k, (c, s) in enumerate(zip(np.cos(angle), np.sin(angle), strict=True)):
+        return self.turn(h_s)
+
+    def settle(self, states: Vector) -> None:
+        """See `Motion`."""
+
+    def kept(self, which: NDArray[np.bool_]) -> "Cycles":
+        """See `Motion`."""
+        return Cycles(self.period_s[which], len(self._harmonics))
+
+    def turn(self, h_s: float) -> "_Turn":
+        """The pairs' rotation within `h_s` seconds."""
+        return _Turn(2.0 * np.pi * self._harmonics / self.period_s, h_s)
+
+
+class TunedCycles(Cycles):
+    """Cycles that learn their period from the fixes, each in the neighbourhood of the one it was given.
+
+    One more state n is the relative error of all frequencies, and the motion is linearised in it (an extended Kalman
+    filter): with w (1 + n) for w
+
+        da'/dn = w h b',   db'/dn = -w h a',
+        dtheta/dn = a (h cos(w h) - sin(w h)/w) + b (h sin(w h) - (1 - cos(w h))/w).
+
+    After each fix `settle` moves the period by what n has become, and n is 0 again. Without it a period that is 1 % off
+    is a cycle whose phase walks, and no better foretold.
+
+    Args:
+        period_s: shape (filters,), s, > 0.
+        harmonics: k runs from 1 to this.
+        span: a period stays within this factor of the one it was given.
+    """
+
+    def __init__(self, period_s: Vector, harmonics: int, span: float) -> None:
+        super().__init__(period_s, harmonics)
+        self.size += 1
+        self._least_s: Vector = period_s / span
+        self._most_s: Vector = period_s * span
+
+    def offset_of(self, h_s: float) -> Vector:
+        """See `Motion`. The error of the frequencies is 0, whatever it would add."""
+        gain = super().offset_of(h_s)
+        return np.concatenate((gain, np.zeros((1, gain.shape[1]))))
+
+    def step(self, h_s: float, states: Vector) -> Step:
+        """See `Motion`."""
+        return _TunedTurn(self.turn(h_s), states[:-1])
+
+    def settle(self, states: Vector) -> None:
+        """See `Motion`."""
+        self.period_s = np.clip(self.period_s / (1.0 + states[-1]), self._least_s, self._most_s)
+        states[-1] = 0.0
+
+    def kept(self, which: NDArray[np.bool_]) -> "TunedCycles":
+        """See `Motion`."""
+        kept = TunedCycles(self.period_s[which], len(self._harmonics), 1.0)
+        kept._least_s, kept._most_s = self._least_s[which], self._most_s[which]
+        return kept
+
+
+class _Turn:
+    """Pairs turned by angles that belong to one time."""
+
+    def __init__(self, w: Vector, h_s: float) -> None:
+        self.w, self.h_s = w, h_s
+        angle = w * h_s
+        self.cos, self.sin = np.cos(angle), np.sin(angle)
+        self.gain: Vector = np.empty((2 * len(w), w.shape[1]))
+        np.divide(self.sin, w, out=self.gain[0::2])
+        np.divide(2.0 * np.sin(0.5 * angle) ** 2, w, out=self.gain[1::2])
+
+    def move(self, states: Vector) -> None:
+        """See `Step`."""
+        for k, (c, s) in enumerate(zip(self.cos, self.sin, strict=True)):
             a, b = states[2 * k], states[2 * k + 1]
             turned = c * a + s * b
             b *= c
             b -= s * a
             a[...] = turned
 
-    def kept(self, which: NDArray[np.bool_]) -> "Cycles":
-        """See `Motion`."""
-        return Cycles(self.period_s[which], self.size // 2)
+
+class _TunedTurn:
+    """The same, and what an error of all frequencies does to the pairs."""
+
+    def __init__(self, turn: _Turn, pairs: Vector) -> None:
+        self._turn = turn
+        moved = pairs.copy()
+        turn.move(moved)
+        angle = turn.w * turn.h_s
+        self._bend: Vector = np.empty_like(moved)
+        self._bend[0::2] = angle * moved[1::2]
+        self._bend[1::2] = -angle * moved[0::2]
+        along = pairs[0::2] * (turn.h_s * turn.cos - turn.gain[0::2])
+        across = pairs[1::2] * (turn.h_s * turn.sin - turn.gain[1::2])
+        self.gain: Vector = np.concatenate((turn.gain, (along + across).sum(axis=0)[None]))
+
+    def move(self, states: Vector) -> None:
+        """See `Step`."""
+        self._turn.move(states)
+        for i, bend in enumerate(self._bend):
+            states[i] += bend * states[-1]
 
 
 class Decay:
@@ -85,10 +188,25 @@ class Decay:
         gain: Vector = -self.tau_s * np.expm1(-h_s / self.tau_s)
         return gain[None]
 
-    def move(self, states: Vector, h_s: float) -> None:
+    def step(self, h_s: float, states: Vector) -> Step:
         """See `Motion`."""
-        states[0] *= np.exp(-h_s / self.tau_s)
+        return _Faded(self.offset_of(h_s), np.exp(-h_s / self.tau_s))
+
+    def settle(self, states: Vector) -> None:
+        """See `Motion`."""
 
     def kept(self, which: NDArray[np.bool_]) -> "Decay":
         """See `Motion`."""
         return Decay(self.tau_s[which])
+
+
+class _Faded:
+    """What is left after some time."""
+
+    def __init__(self, gain: Vector, left: Vector) -> None:
+        self.gain: Vector = gain
+        self._left = left
+
+    def move(self, states: Vector) -> None:
+        """See `Step`."""
+        states[0] *= self._left

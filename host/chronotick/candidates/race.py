@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from chronotick.candidates.filters import Filters
-from chronotick.candidates.motion import Cycles, Decay, Vector
+from chronotick.candidates.motion import Cycles, Decay, TunedCycles, Vector
 from chronotick.candidates.rules import RaceRules
 from chronotick.clock.bank import RESTLESS_PER_DECADE
 from chronotick.clock.measurement import Measurement
@@ -33,13 +33,16 @@ class Race:
         epoch: the floor's.
         since_raw_ns: where the history begins.
         generation: grows by one when filters were lost: what was remembered of each is void.
-        share: of the whole vote, by kind. odds: how surely cycles (days among them) and decays have led.
+        share: of the whole vote, by kind.
+        cycle_odds, decay_odds: how surely cycles, days among them, and decays have led.
     """
 
     LINE: Final = "line"
-    CYCLE: Final = "cycle"
     DAY: Final = "day"
     DECAY: Final = "decay"
+    # By kind, the harmonics of cycles of any period: a fan that comes and goes is no sine.
+    HARMONICS: Final = {"cycle": 1, "cycle of two": 2, "cycle of three": 3}
+    CYCLES: Final = (*HARMONICS, DAY)
 
     def __init__(self, tuning: Tuning, rules: RaceRules, state: ClockState) -> None:
         self._rules = rules
@@ -51,7 +54,8 @@ class Race:
         self.since_raw_ns: int = state.raw_ns
         self.epoch: int = state.epoch
         self.generation: int = 0
-        self.odds: dict[str, Odds] = {kind: Odds(rules.odds_half_life_s) for kind in (self.CYCLE, self.DECAY)}
+        self.cycle_odds: Odds = Odds(rules.odds_half_life_s)
+        self.decay_odds: Odds = Odds(rules.odds_half_life_s)
         self.share: dict[str, float] = self._shared()
         self._updates = 0
         v0, _, v2, _ = state.variance
@@ -68,6 +72,11 @@ class Race:
     def span_s(self) -> float:
         """Length of the history, s."""
         return ns_to_s(self.raw_ns - self.since_raw_ns)
+
+    @property
+    def cycles(self) -> float:
+        """Share of the whole vote that all cycles have together."""
+        return sum(self.share[kind] for kind in self.CYCLES)
 
     def take(self, one: Measurement) -> None:
         """One measurement, through all filters. Raises FloatingPointError when a kind has no finite filter left."""
@@ -91,8 +100,8 @@ class Race:
             self.reference_ns += s_to_ns(z_s)
         self._updates += 1
         self.share = self._shared()
-        self.odds[self.CYCLE].add(self.raw_ns, self.share[self.CYCLE] + self.share[self.DAY])
-        self.odds[self.DECAY].add(self.raw_ns, self.share[self.DECAY])
+        self.cycle_odds.add(self.raw_ns, self.cycles)
+        self.decay_odds.add(self.raw_ns, self.share[self.DECAY])
 
     def step(self, first: Measurement, epoch: int) -> None:
         """Theta has stepped and `first` is the first measurement after it; the oscillator is the same."""
@@ -169,30 +178,43 @@ def _prior(wander: Vector) -> Vector:
 
 
 def _filters(tuning: Tuning, rules: RaceRules) -> dict[str, Filters]:
-    count = int(math.log(rules.most_period_s / rules.least_period_s) / math.log(rules.period_ratio)) + 1
-    periods = [rules.least_period_s * rules.period_ratio**i for i in range(count)]
     line = np.array(tuning.wander_grid)
     empty = np.zeros((0, len(line)))
-    period, wander, walk = _grid(periods, rules.wanders, rules.walks)
     day, day_wander, day_walk = _grid(rules.days_s, rules.day_wanders, rules.walks)
     tau, decay_wander = _grid(rules.decays_s, rules.decay_wanders)
-    wide = rules.amplitude
     return {
         Race.LINE: Filters(Cycles(np.ones_like(line), 0), line, np.zeros_like(line), empty, tuning.white_fm),
-        Race.CYCLE: Filters(
-            Cycles(period, 1), wander, walk / np.sqrt(period), np.full((2, len(period)), wide), tuning.white_fm
-        ),
+        **{kind: _tuned(harmonics, rules, tuning) for kind, harmonics in Race.HARMONICS.items()},
         Race.DAY: Filters(
-            Cycles(day, 2),
-            day_wander,
-            day_walk / np.sqrt(day),
-            np.repeat(np.array([[wide], [wide], [wide / 2], [wide / 2]]), len(day), axis=1),
-            tuning.white_fm,
+            Cycles(day, 2), day_wander, day_walk / np.sqrt(day), _amplitudes(2, rules, len(day)), tuning.white_fm
         ),
         Race.DECAY: Filters(
             Decay(tau), decay_wander, np.zeros_like(tau), np.full((1, len(tau)), rules.decay_amplitude), tuning.white_fm
         ),
     }
+
+
+def _tuned(harmonics: int, rules: RaceRules, tuning: Tuning) -> Filters:
+    """Cycles of so many harmonics that learn their period, from a grid of them."""
+    count = int(math.log(rules.most_period_s / rules.least_period_s) / math.log(rules.period_ratio)) + 1
+    periods = [rules.least_period_s * rules.period_ratio**i for i in range(count)]
+    period, wander, walk = _grid(periods, rules.wanders, rules.walks)
+    walks = np.repeat([walk / np.sqrt(period)], 2 * harmonics, axis=0)
+    # Evenly spread between two periods of the grid.
+    doubt = np.full((1, len(period)), math.log(rules.period_ratio) / math.sqrt(12.0))
+    return Filters(
+        TunedCycles(period, harmonics, rules.period_ratio),
+        wander,
+        np.concatenate((walks, np.zeros_like(doubt))),
+        np.concatenate((_amplitudes(harmonics, rules, len(period)), doubt)),
+        tuning.white_fm,
+    )
+
+
+def _amplitudes(harmonics: int, rules: RaceRules, count: int) -> Vector:
+    """What is thought of both parts of each harmonic, shape (2 harmonics, count), s/s: the k-th has a k-th of it."""
+    each = rules.amplitude / np.repeat(np.arange(1, harmonics + 1), 2)
+    return np.repeat(each[:, None], count, axis=1)
 
 
 def _grid(*axes: Sequence[float]) -> list[Vector]:

@@ -7,7 +7,7 @@ class RaceRules(msgspec.Struct, frozen=True):
     """What shapes of the rate run against each other, for real oscillators.
 
     Attributes:
-        least_period_s, most_period_s, period_ratio: the grid of single cycles.
+        least_period_s, most_period_s, period_ratio: the grid of single cycles, from which each finds its own period.
         days_s: periods of about a day, each with two harmonics, because days are not sines.
         decays_s: time constants of a warm-up; a long one is as good as a steady ageing.
         wanders, day_wanders, decay_wanders: random walk of the line's rate beside a cycle, a day or a decay,
@@ -24,10 +24,10 @@ class RaceRules(msgspec.Struct, frozen=True):
 
     least_period_s: float = 400.0
     most_period_s: float = 6e4
-    period_ratio: float = 1.06
+    period_ratio: float = 1.2
     days_s: tuple[float, ...] = (75_000.0, 86_400.0, 99_000.0)
     decays_s: tuple[float, ...] = tuple(600.0 * 2.0 ** (i / 3) for i in range(16))
-    wanders: tuple[float, ...] = (1e-10, 1e-9, 1e-8)
+    wanders: tuple[float, ...] = (1e-10, 1e-9, 3e-9, 1e-8)
     day_wanders: tuple[float, ...] = (1e-11, 1e-10, 1e-9)
     decay_wanders: tuple[float, ...] = (1e-11, 1e-10, 1e-9)
     amplitude: float = 5e-7

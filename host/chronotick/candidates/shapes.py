@@ -76,11 +76,11 @@ class Shapes:
         if race is None or race.epoch != state.epoch:
             return ()
         found = []
-        cycles, decay = race.share[Race.CYCLE] + race.share[Race.DAY], race.share[Race.DECAY]
+        cycles, decay = race.cycles, race.share[Race.DECAY]
         early = race.span_s < self._rules.quiet_s
         # A curvature is as well half a long cycle as a warm-up, and the cycle would swing back.
         if cycles > decay and (not early or cycles >= self._rules.beyond_doubt):
-            found.append(self._of_likelihood(HARMONIC, race, (Race.CYCLE, Race.DAY)))
+            found.append(self._of_likelihood(HARMONIC, race, Race.CYCLES))
         if not early or decay >= self._rules.beyond_doubt:
             found.append(self._of_likelihood(AGEING, race, (Race.DECAY,)))
         if (by_error := self._of_errors(race)) is not None:
@@ -90,7 +90,7 @@ class Shapes:
     def _of_likelihood(self, name: str, race: Race, kinds: tuple[str, ...]) -> Curve:
         shares = race.shares((Race.LINE, *kinds))
         del shares[Race.LINE]
-        odds = race.odds[Race.DECAY if Race.DECAY in kinds else Race.CYCLE].mean
+        odds = (race.decay_odds if Race.DECAY in kinds else race.cycle_odds).mean
         return self._curve(name, race, _ByLikelihood(Vote(race, shares), race), odds)
 
     def _of_errors(self, race: Race) -> Curve | None:
