@@ -125,3 +125,20 @@ def test_a_poll_that_leaves_nothing_is_refused(trace_csv: Path) -> None:
     """Instead of figures of nothing."""
     with pytest.raises(ConfigError, match="leaves 1"):
         read_trace(trace_csv, poll_s=1e9)
+
+
+def test_a_simulated_pair_is_read_by_its_first_client(tmp_path: Path) -> None:
+    """Whatever number it has: others ask the same servers with other settings."""
+    (tmp_path / "x_truth.csv").write_text(
+        "t_true,raw_clock_error,raw_freq_ppm,chronyd_clock_error\n"
+        + "".join(f"{i},{1e-6 * i},1,0\n" for i in range(200))
+    )
+    rows = [(16.0 * i, client, 16.0 * i + 1e-3 * client) for i in range(10) for client in (3, 4)]
+    (tmp_path / "x_meas.csv").write_text(
+        "t_true,client_node,server,T1_raw,T4_raw,offset_raw,delay,d_fwd,d_bwd,true_offset_at_t4\n"
+        + "".join(f"{t},{client},1,{raw},{raw},-1e-5,0.001,0.0005,0.0005,0\n" for t, client, raw in rows)
+    )
+    trace = read_trace(tmp_path / "x_meas.csv")
+    assert [fix.raw_ns for fix in trace.fixes] == pytest.approx(
+        [round((16.0 * i + 3e-3) * 1e9) for i in range(10)], abs=1
+    )

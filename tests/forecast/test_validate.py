@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -51,6 +52,8 @@ def spoil(values: NDArray[np.float64], how: str) -> NDArray[np.float64]:
             return values[:, :, :-1]
         case "one series":
             return values[:1]
+        case "flat":
+            values[1] = np.arange(9.0)[:, None]
         case "no levels":
             return values[:, 4]
         case "float32":
@@ -58,7 +61,9 @@ def spoil(values: NDArray[np.float64], how: str) -> NDArray[np.float64]:
     return values
 
 
-@pytest.mark.parametrize("how", ["nan", "infinite", "crossing", "huge", "short", "one series", "no levels", "float32"])
+@pytest.mark.parametrize(
+    "how", ["nan", "infinite", "crossing", "huge", "flat", "short", "one series", "no levels", "float32"]
+)
 def test_a_bad_answer_is_refused_whole_with_a_sentence(how: str, request_two: Request) -> None:
     """Whatever is wrong, and in whichever series, nothing is let in, and the refusal names code and roles."""
     answer = validate(request_two, spoil(good(request_two).copy(), how), infer_ms=1.0)
@@ -75,8 +80,18 @@ def test_a_mean_that_is_not_finite_is_refused(request_two: Request) -> None:
 def test_a_point_model_has_equal_quantiles(role: Callable, window: Callable) -> None:
     """A model with the median only gives low and high equal to it."""
     (request,) = batch([(role(), window())], levels=(0.5,))
-    answer = validate(request, np.full((1, 1, 8), 0.5), infer_ms=1.0)
+    answer = validate(request, np.linspace(0.5, 0.6, 8)[None, None], infer_ms=1.0)
     assert not isinstance(answer, Refusal)
     forecast: Forecast = answer[0]
     assert (forecast.low == forecast.rate).all()
     assert (forecast.high == forecast.rate).all()
+
+
+def test_a_flat_answer_is_let_in_where_it_may_be_right(role: Callable, window: Callable) -> None:
+    """To a window that does not move itself; and where the quantiles spread, for a model that expects no change."""
+    still = msgspec.structs.replace(window(), rate=np.full(32, 12e-6))
+    (request,) = batch([(role(), still)])
+    assert not isinstance(validate(request, np.zeros((1, 9, 8)), infer_ms=1.0), Refusal)
+    (request,) = batch([(role(), window())])
+    spread = np.linspace(-1.0, 1.0, 9)[:, None] * np.sqrt(np.arange(1, 9))
+    assert not isinstance(validate(request, spread[None], infer_ms=1.0), Refusal)

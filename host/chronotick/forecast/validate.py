@@ -27,7 +27,7 @@ def validate(
 
     Returns:
         One forecast per window, or a refusal with code `bad_output`: wrong shape, not finite, crossing quantiles,
-        absurd size. One bad window refuses the whole answer.
+        absurd size, flat at every level. One bad window refuses the whole answer.
     """
     try:
         check_quantiles(
@@ -41,7 +41,25 @@ def validate(
             f"The answer goes {largest:.3g} standard deviations from the window's mean, more than {ABSURD_SCALES:g}."
         )
         return Refusal(model=request.plugin, roles=request.roles, code=Code.BAD_OUTPUT, reason=reason)
+    if _flat(request, quantiles):
+        reason = "The answer is the same at every point, though the window moves: it says nothing of what comes."
+        return Refusal(model=request.plugin, roles=request.roles, code=Code.BAD_OUTPUT, reason=reason)
     return tuple(_forecast(request, i, quantiles[i], infer_ms) for i in range(len(request.windows)))
+
+
+def _flat(request: Request, quantiles: NDArray[np.float64]) -> bool:
+    """Whether the answer to a window that moves is constant, down to the last digit, at all levels.
+
+    A model that expects no change still spreads with the horizon, and rounding alone moves what has been computed.
+    """
+    if request.horizon < 2:
+        return False
+    still = np.ptp(quantiles, axis=2).max(axis=1) == 0.0
+    return any(
+        still[i] and np.ptp(values[mask]) > 0.0
+        for i, (values, mask) in enumerate(zip(request.values, request.mask, strict=True))
+        if mask.any()
+    )
 
 
 def _forecast(request: Request, i: int, scaled: NDArray[np.float64], infer_ms: float) -> Forecast:
