@@ -75,6 +75,25 @@ def test_a_cycle_finds_its_period_and_stays_near_the_one_it_was_given() -> None:
     assert (last[tuned][:2] < 0.1 * last[fixed][:2]).all()
 
 
+def test_where_there_is_no_cycle_its_period_is_no_less_known_than_at_first() -> None:
+    """Thousands of fixes of noise alone, and a period that may walk by half of itself: all stays finite and small."""
+    rng, none = np.random.default_rng(8), np.zeros(2)
+    filters = Filters(
+        TunedCycles(np.array([400.0, 4000.0]), 3, 1.2),
+        none + 1e-9,
+        np.array([[5e-8]] * 6 + [[0.03]]) + none,
+        np.array([[5e-7]] * 6 + [[0.05]]) + none,
+        1e-9,
+    )
+    filters.start(0.0, 1e-8, 0.0, 1e-12)
+    for _ in range(3000):
+        filters.predict(64.0)
+        filters.update(1e-6 * rng.standard_normal(), 1e-12)
+    assert filters.lost() is None
+    assert np.abs(filters.ahead_s(3600.0)).max() < 1e-2
+    assert np.sqrt(filters._p[-1, -1]).max() <= 0.05 * (1 + 1e-12)
+
+
 def textbook(z: list[float], dt_s: float, r: float, period_s: float, wander: float, walk: float) -> tuple[float, ...]:
     """One Kalman filter in matrices, Joseph form."""
     w = 2 * math.pi / period_s

@@ -5,10 +5,11 @@ State of each: offset x, rate f of the line, and the extra states of a `Motion`,
     x' = x + f h + offset_of(h) . extra,   f' = f,   extra' = moved extra.
 
 Process noise: white FM and the wander of f as in the floor's bank; each extra state walks with its own variance per
-second (a cycle's amplitude and phase wander). The measurement noise is one number for all filters, given with each
-fix; the likelihood is the floor's (`clock/bank.py`: Student's t with 4 degrees of freedom), so that what the two
-foretold can be compared. Beyond 2.5 sigma the whole innovation is taken for larger (Huber), not the noise of the fix
-alone as in the bank: that was tried here and was better six hours ahead and worse at a minute.
+second (a cycle's amplitude and phase wander), and those that the motion names are never less known than at first. The
+measurement noise is one number for all filters, given with each fix; the likelihood is the floor's (`clock/bank.py`:
+Student's t with 4 degrees of freedom), so that what the two foretold can be compared. Beyond 2.5 sigma the whole
+innovation is taken for larger (Huber), not the noise of the fix alone as in the bank: that was tried here and was
+better six hours ahead and worse at a minute.
 
 The covariance is kept whole and made symmetric every few updates: with a noise of 1e-7 s and thousands of fixes the
 rounding of the plain form grows until it is no covariance any more. A filter that is no longer finite is dropped.
@@ -35,7 +36,7 @@ class Filters:
     Args:
         motion: moves the extra states.
         wander: shape (N,), random walk of the line's rate, s/s/sqrt(s).
-        walk: shape (N,), random walk of each extra state, s/s/sqrt(s).
+        walk: shape (N,) or (extra states, N), random walk of each extra state, s/s/sqrt(s).
         extra_sigma: shape (extra states, N), what is thought of the extra states before the first fix, s/s.
         white_fm: white frequency noise, s/sqrt(s).
     """
@@ -52,6 +53,7 @@ class Filters:
         self._p: Vector = np.zeros((states, states, count))
         for i in range(motion.size):
             self._p[2 + i, 2 + i] = extra_sigma[i] ** 2
+        self._most: Vector = extra_sigma**2
 
     def __len__(self) -> int:
         return len(self._q2)
@@ -101,6 +103,10 @@ class Filters:
         self._p[1, 1] += dt_s * self._q2
         for i in range(2, len(self._x)):
             self._p[i, i] += dt_s * self._walk2[i - 2]
+        for i in self.motion.bounded:
+            keep = np.sqrt(np.minimum(self._most[i] / self._p[2 + i, 2 + i], 1.0))
+            self._p[2 + i] *= keep
+            self._p[:, 2 + i] *= keep
 
     def update(self, z_s: float, r: float, *, guarded: bool = True) -> Vector:
         """Measurement `z_s` with variance `r`; returns how well each filter foretold it, log density, shape (N,).
@@ -148,4 +154,5 @@ class Filters:
         """Drop all filters but those of the mask, shape (N,)."""
         self.motion = self.motion.kept(which)
         self.wander, self._q2, self._walk2 = self.wander[which], self._q2[which], self._walk2[:, which]
+        self._most = self._most[:, which]
         self._x, self._p = self._x[:, which].copy(), self._p[:, :, which].copy()

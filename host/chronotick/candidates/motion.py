@@ -23,7 +23,14 @@ class Step(Protocol):
 
 
 class Motion(Protocol):
-    """Moves the extra states of a set of filters. Arrays have shape (extra states, filters)."""
+    """Moves the extra states of a set of filters. Arrays have shape (extra states, filters).
+
+    Attributes:
+        bounded: which states are never less known than at first, however long they walk.
+    """
+
+    @property
+    def bounded(self) -> tuple[int, ...]: ...
 
     @property
     def size(self) -> int:
@@ -63,6 +70,7 @@ class Cycles:
         self.period_s: Vector = period_s
         self._harmonics = np.arange(1, harmonics + 1)[:, None]
         self.size: int = 2 * harmonics
+        self.bounded: tuple[int, ...] = ()
 
     def offset_of(self, h_s: float) -> Vector:
         """See `Motion`."""
@@ -104,6 +112,8 @@ class TunedCycles(Cycles):
 
     def __init__(self, period_s: Vector, harmonics: int, span: float) -> None:
         super().__init__(period_s, harmonics)
+        # Where there is no cycle nothing is learned of its period, and linear it is for small errors only.
+        self.bounded = (self.size,)
         self.size += 1
         self._least_s: Vector = period_s / span
         self._most_s: Vector = period_s * span
@@ -182,6 +192,7 @@ class Decay:
     def __init__(self, tau_s: Vector) -> None:
         self.tau_s = tau_s
         self.size = 1
+        self.bounded: tuple[int, ...] = ()
 
     def offset_of(self, h_s: float) -> Vector:
         """See `Motion`."""

@@ -199,13 +199,14 @@ def _tuned(harmonics: int, rules: RaceRules, tuning: Tuning) -> Filters:
     count = int(math.log(rules.most_period_s / rules.least_period_s) / math.log(rules.period_ratio)) + 1
     periods = [rules.least_period_s * rules.period_ratio**i for i in range(count)]
     period, wander, walk = _grid(periods, rules.wanders, rules.walks)
-    walks = np.repeat([walk / np.sqrt(period)], 2 * harmonics, axis=0)
+    walk = walk / np.sqrt(period)
+    walks = np.concatenate((np.repeat([walk], 2 * harmonics, axis=0), [rules.period_walk * walk]))
     # Evenly spread between two periods of the grid.
     doubt = np.full((1, len(period)), math.log(rules.period_ratio) / math.sqrt(12.0))
     return Filters(
         TunedCycles(period, harmonics, rules.period_ratio),
         wander,
-        np.concatenate((walks, np.zeros_like(doubt))),
+        walks,
         np.concatenate((_amplitudes(harmonics, rules, len(period)), doubt)),
         tuning.white_fm,
     )

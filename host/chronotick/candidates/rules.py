@@ -14,6 +14,7 @@ class RaceRules(msgspec.Struct, frozen=True):
             s/s/sqrt(s).
         amplitude, decay_amplitude: what is thought of them before any fix, s/s.
         walks: random walk of an amplitude, s/s per square root of a period.
+        period_walk: relative random walk of a period beside that, per s/s of a walk: who is loose is so in all.
         forgetting: of the vote, per fix.
         odds_half_life_s: over which the odds of a shape are averaged.
         unguarded: fixes taken at face value at first.
@@ -33,6 +34,7 @@ class RaceRules(msgspec.Struct, frozen=True):
     amplitude: float = 5e-7
     decay_amplitude: float = 3e-6
     walks: tuple[float, ...] = (3e-9, 3e-8, 1e-7, 1e-6)
+    period_walk: float = 5e5
     forgetting: float = 0.9995
     odds_half_life_s: float = 7200.0
     unguarded: int = 5
@@ -66,6 +68,7 @@ class RaceRules(msgspec.Struct, frozen=True):
             decay_amplitude=self.decay_amplitude * k,
             # Per square root of a period, which is shorter too.
             walks=tuple(v * k for v in self.walks),
+            period_walk=self.period_walk / k,
         )
 
 
