@@ -68,7 +68,7 @@ class Cycles:
 
     def __init__(self, period_s: Vector, harmonics: int) -> None:
         self.period_s: Vector = period_s
-        self._harmonics = np.arange(1, harmonics + 1)[:, None]
+        self._harmonics: Vector = np.arange(1.0, harmonics + 1.0)[:, None]
         self.size: int = 2 * harmonics
         self.bounded: tuple[int, ...] = ()
 
@@ -113,8 +113,9 @@ class TunedCycles(Cycles):
     def __init__(self, period_s: Vector, harmonics: int, span: float) -> None:
         super().__init__(period_s, harmonics)
         # Where there is no cycle nothing is learned of its period, and linear it is for small errors only.
-        self.bounded = (self.size,)
-        self.size += 1
+        self.bounded: tuple[int, ...] = (2 * harmonics,)
+        self.size: int = 2 * harmonics + 1
+        self.period_s: Vector = period_s
         self._least_s: Vector = period_s / span
         self._most_s: Vector = period_s * span
 
@@ -143,9 +144,11 @@ class _Turn:
     """Pairs turned by angles that belong to one time."""
 
     def __init__(self, w: Vector, h_s: float) -> None:
-        self.w, self.h_s = w, h_s
+        self.w: Vector = w
+        self.h_s: float = h_s
         angle = w * h_s
-        self.cos, self.sin = np.cos(angle), np.sin(angle)
+        self.cos: Vector = np.cos(angle)
+        self.sin: Vector = np.sin(angle)
         self.gain: Vector = np.empty((2 * len(w), w.shape[1]))
         np.divide(self.sin, w, out=self.gain[0::2])
         np.divide(2.0 * np.sin(0.5 * angle) ** 2, w, out=self.gain[1::2])

@@ -1,7 +1,7 @@
 """Shapes of the rate, run against each other on the same fixes: a wandering line, cycles, days, a decay."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -41,8 +41,8 @@ class Race:
     DAY: Final = "day"
     DECAY: Final = "decay"
     # By kind, the harmonics of cycles of any period: a fan that comes and goes is no sine.
-    HARMONICS: Final = {"cycle": 1, "cycle of two": 2, "cycle of three": 3}
-    CYCLES: Final = (*HARMONICS, DAY)
+    HARMONICS: Final[Mapping[str, int]] = {"cycle": 1, "cycle of two": 2, "cycle of three": 3}
+    CYCLES: Final[tuple[str, ...]] = (*HARMONICS, DAY)
 
     def __init__(self, tuning: Tuning, rules: RaceRules, state: ClockState) -> None:
         self._rules = rules
