@@ -56,7 +56,7 @@ S = 10**9
 THETA_NS = 1_700_000_000 * S
 LADDER = (15.0, 60.0, 600.0, 3600.0, 21_600.0)
 CLIP = FusionConfig().clip_sigma
-POISONS = ("nan", "silent", "1e9", "900 sigma", "constant", "reversed", "negated", "creeping")
+POISONS = ("nan", "silent", "1e9", "900 sigma", "constant", "nearly constant", "reversed", "negated", "creeping")
 # At a horizon with less weight than this a model was not heard.
 HEARD = 0.05
 # Every wrong number that a curve may come to.
@@ -263,7 +263,7 @@ def fixes_alone(step: float, tries: int = 400, most: int = 200) -> tuple[float, 
 
 
 def _row(turns: Sequence[Turn]) -> str:
-    cells = [f"{turns[0].poison:10} {np.mean([one.before for one in turns]):6.2f}"]
+    cells = [f"{turns[0].poison:15} {np.mean([one.before for one in turns]):6.2f}"]
     for what in ("less", "half", "silent"):
         found = [getattr(one, what) for one in turns]
         cells.append(f"{np.median(found):6g} {max(found):5g}")
@@ -288,7 +288,7 @@ def main() -> None:
     )
     print(f"\n{args.seeds} seeds: fixes after the turn, median and most; fused / floor from then on, mean and worst")
     head = "  ".join(f"{what:>12}" for what in ("less weight", "half", "silent", "0.1 s", "1 s", "4 s", "16 s"))
-    print(f"{'poison':10} {'before':>6}  {head}")
+    print(f"{'poison':15} {'before':>6}  {head}")
     turns = []
     for how in POISONS:
         found_here = [turn(how, seed) for seed in range(3, 3 + args.seeds)]

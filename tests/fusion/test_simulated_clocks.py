@@ -91,6 +91,8 @@ def turned(how: str, model: Callable) -> Callable:
                 return None
             case "constant":
                 return good * 0
+            case "nearly constant":
+                return good * 1e-3
             case "reversed":
                 return good[:, :, ::-1].copy()
             case "negated":
