@@ -74,7 +74,7 @@ class Cycles:
 
     def offset_of(self, h_s: float) -> Vector:
         """See `Motion`."""
-        return self.turn(h_s).gain
+        return _gain(self._w(), h_s)
 
     def step(self, h_s: float, states: Vector) -> Step:
         """See `Motion`."""
@@ -89,7 +89,10 @@ class Cycles:
 
     def turn(self, h_s: float) -> "_Turn":
         """The pairs' rotation within `h_s` seconds."""
-        return _Turn(2.0 * np.pi * self._harmonics / self.period_s, h_s)
+        return _Turn(self._w(), h_s)
+
+    def _w(self) -> Vector:
+        return 2.0 * np.pi * self._harmonics / self.period_s
 
 
 class TunedCycles(Cycles):
@@ -149,9 +152,7 @@ class _Turn:
         angle = w * h_s
         self.cos: Vector = np.cos(angle)
         self.sin: Vector = np.sin(angle)
-        self.gain: Vector = np.empty((2 * len(w), w.shape[1]))
-        np.divide(self.sin, w, out=self.gain[0::2])
-        np.divide(2.0 * np.sin(0.5 * angle) ** 2, w, out=self.gain[1::2])
+        self.gain: Vector = _gain(w, h_s)
 
     def move(self, states: Vector) -> None:
         """See `Step`."""
@@ -161,6 +162,15 @@ class _Turn:
             b *= c
             b -= s * a
             a[...] = turned
+
+
+def _gain(w: Vector, h_s: float) -> Vector:
+    """What both parts of each pair add to theta within `h_s` seconds, shape (2 harmonics, filters), s."""
+    angle = w * h_s
+    gain: Vector = np.empty((2 * len(w), w.shape[1]))
+    np.divide(np.sin(angle), w, out=gain[0::2])
+    np.divide(2.0 * np.sin(0.5 * angle) ** 2, w, out=gain[1::2])
+    return gain
 
 
 class _TunedTurn:
