@@ -6,8 +6,7 @@ T2 = true(r + out), the reply is held until r + out + back at the least, and whe
 instant x, T3 = true(x - back). Lateness of the timer thus shows as time the server took, T3 - T2, which NTP takes out:
 a client with kernel stamps measures a delay of out + back and an error of (out - back) / 2.
 
-What is left is the time from reading x to the packet's leaving, some ten microseconds: it is learned from the kernel's
-transmit stamps of earlier replies (their median), and added.
+What is left is the time from writing T3 to the packet's leaving: see `departure.py`.
 """
 
 import asyncio
@@ -16,19 +15,17 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Sequence
-from statistics import median
 from typing import NamedTuple
 
 from chronotick.clock.timebase import raw_ns
 from chronotick.errors import LabError
 from chronotick.lab import reply, stamps
+from chronotick.lab.departure import Departure, spin
 from chronotick.lab.network import Passage, Path
 from chronotick.lab.scenario import FaultKind, OutageConfig, ServerConfig
 from chronotick.lab.truth import Truth
 from chronotick.units import NS_PER_S
 
-LATENCIES = 31
-LATENCY_FIRST_NS = 20_000
 SPIN_NS = 200_000
 BATCH = 64
 REFERENCE_AGE_NS = 16 * NS_PER_S
@@ -70,9 +67,8 @@ class LabServer:
         self._truth = truth
         self._outages = outages
         self._path = Path(config.path, seed, config.name)
-        self._latencies_ns: deque[int] = deque([LATENCY_FIRST_NS], maxlen=LATENCIES)
-        self._latency_ns = LATENCY_FIRST_NS
         self._socket: socket.socket | None = None
+        self._departure: Departure | None = None
         self._foreign: dict[FaultKind, socket.socket] = {}
         self._waiting: dict[int, asyncio.TimerHandle] = {}
 
@@ -85,13 +81,14 @@ class LabServer:
         loop = asyncio.get_running_loop()
         try:
             self._socket = stamps.udp_socket(self.config.address, self.config.port)
+            self._departure = Departure(self._socket, self.config.address)
         except OSError as error:
             raise LabError(
                 f"Server {self.config.name!r} can not use {self.config.address} port {self.config.port}: "
                 f"{error.strerror}.",
                 mend="Choose another port, or 0 for any free one.",
             ) from error
-        self._calibrate()
+        self._departure.calibrate(reply.REQUEST_BYTES)
         loop.add_reader(self._socket, self._readable, self._socket)
 
     @property
@@ -112,6 +109,9 @@ class LabServer:
         for handle in self._waiting.values():
             handle.cancel()
         self._waiting.clear()
+        if self._departure is not None:
+            self._departure.close()
+            self._departure = None
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
@@ -119,26 +119,6 @@ class LabServer:
         for sock in self._foreign.values():
             sock.close()
         self._foreign.clear()
-
-    def _calibrate(self) -> None:
-        """Learn the send latency from packets to itself."""
-        assert self._socket is not None
-        itself = self._socket.getsockname()
-        for _ in range(LATENCIES):
-            now = raw_ns()
-            self._socket.sendto(bytes(reply.REQUEST_BYTES), itself)
-            self._learn(now)
-            stamps.receive(self._socket)
-
-    def _learn(self, read_raw_ns: int) -> int | None:
-        """Take the latency since `read_raw_ns` from the kernel's stamp into account; when the packet left."""
-        assert self._socket is not None
-        sent = stamps.sent_raw_ns(self._socket)
-        # Longer than a millisecond: this process lost the processor between the two readings.
-        if sent is not None and 0 <= sent - read_raw_ns < 1_000_000:
-            self._latencies_ns.append(sent - read_raw_ns)
-            self._latency_ns = round(median(self._latencies_ns))
-        return sent
 
     def _readable(self, sock: socket.socket) -> None:
         for _ in range(BATCH):
@@ -198,34 +178,27 @@ class LabServer:
             # The loop's clock is steered, the raw clock is not: on a long way they differ.
             self._schedule(waiting)
             return
-        while raw_ns() < waiting.due_raw_ns:
-            pass
+        spin(waiting.due_raw_ns)
         self._send(waiting)
 
     def _send(self, waiting: Waiting) -> None:
-        assert self._socket is not None
+        assert self._departure is not None
         header, faults, passage, _, client = waiting
+        head = reply.head(header)
+
+        def written(leaves_raw_ns: int) -> bytes:
+            t3 = reply.timestamp(self._utc_ns(leaves_raw_ns - passage.back_ns))
+            return reply.finish(head, t3, faults)
+
         try:
-            sock = self._sender(faults)
-            head = reply.head(header)
-            # Theta moves by less than a nanosecond in the microseconds until the packet leaves.
-            now = raw_ns()
-            ahead_ns = self._latency_ns - passage.back_ns
-            shift_ns = self._utc_ns(now + ahead_ns) - now
-            now = raw_ns()
-            sock.sendto(reply.finish(head, reply.timestamp(now + shift_ns), faults), client)
-            if "duplicate" in faults:
-                sock.sendto(reply.finish(head, reply.timestamp(now + shift_ns), faults), client)
+            copies = 2 if "duplicate" in faults else 1
+            late_ns = self._departure.send(written, client, via=self._sender(faults), copies=copies)
         except OSError as error:
             log.debug("lab server %s: %s", self.config.name, error)
             return
         self.replies += 1
-        latency_ns = self._latency_ns
-        if sock is self._socket and "duplicate" not in faults:
-            sent = self._learn(now)
-            if sent is not None:
-                self.t3_errors_ns.append(sent - now - latency_ns)
-        stamps.sent_raw_ns(sock)
+        if late_ns is not None:
+            self.t3_errors_ns.append(late_ns)
 
     def _sender(self, faults: frozenset[FaultKind]) -> socket.socket:
         assert self._socket is not None

@@ -47,6 +47,22 @@ def udp_socket(address: str, port: int) -> socket.socket:
     return sock
 
 
+def unread_socket(address: str) -> socket.socket:
+    """A bound UDP socket that is there to be sent to: it keeps a packet or two, the kernel drops the rest.
+
+    Raises:
+        OSError: the address is not of this machine.
+    """
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
+        sock.bind((address, 0))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def receive(sock: socket.socket) -> tuple[bytes, tuple[str, int], int] | None:
     """The next packet: payload (at most 4096 bytes), sender, raw instant of its arrival. None: none waits."""
     try:
