@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chronotick.candidates.curve import Curve
-from chronotick.candidates.race import Odds
+from chronotick.candidates.race import Odds, Race
 from chronotick.candidates.rules import HorizonRules, RaceRules
 from chronotick.candidates.shapes import AGEING, HARMONIC, HARMONIC_H, Shapes
 from chronotick.clock.floor import FloorUpdate, Verdict
@@ -27,6 +27,18 @@ def curves_of(
         shapes.on_update(update)
         if i % every == 0 and update.state is not None:
             yield update, {one.name: one for one in shapes.curves(update.state)}
+
+
+def raced(updates: list[FloorUpdate], rules: RaceRules) -> Race:
+    """A race over a clock's measurements."""
+    race = None
+    for update in updates:
+        if race is None and update.state is not None:
+            race = Race(Tuning(), rules, update.state)
+        for one in update.measurements if race is not None else ():
+            race.take(one)
+    assert race is not None
+    return race
 
 
 def errors(clock, shapes: Shapes, name: str, h_s: float, after_s: float) -> tuple[float, float]:  # type: ignore[no-untyped-def]
@@ -205,3 +217,36 @@ def test_odds_of_a_moment_are_no_odds() -> None:
     for i in range(1350, 1350 + 56):
         odds.add(i * 64 * S, 1.0 - 1e-5)
     assert odds.mean < 0.5
+
+
+def test_a_load_that_comes_and_goes_is_a_cycle_of_more_than_one_harmonic(clock: Callable) -> None:
+    """Half an hour on and half an hour off, smoothed by a thermal mass: nearly the whole vote is theirs."""
+    switched = clock(lambda t: 3e-6 + 1e-6 * np.tanh(3.0 * np.sin(2 * np.pi * t / 3600.0)), hours=7)
+    race = raced(switched.updates, QUICK)
+    assert race.share["cycle of two"] + race.share["cycle of three"] > 0.9
+
+
+def test_a_period_that_drifts_is_followed(clock: Callable) -> None:
+    """Half an hour ahead of a cycle that slows from 1800 to 2450 s within seven hours there is less error than where
+    a period is thought to stay."""
+    drifting = clock(lambda t: 3e-6 + 1e-6 * np.sin(2 * np.pi * t / (1800.0 + 600.0 * t / 50_400.0)), hours=7)
+    stays = msgspec.structs.replace(QUICK, period_walks=(0.0,) * 4)
+    loose, stiff = (errors(drifting, Shapes(Tuning(), rules), HARMONIC, 1800.0, 9000)[0] for rules in (QUICK, stays))
+    assert loose < 0.8 * stiff
+
+
+def test_a_phase_that_walks_is_expected(clock: Callable) -> None:
+    """Ten minutes ahead of a cycle of two harmonics whose phase walks there is less error than where only its parts are
+    thought to walk."""
+    rng, period_s, step_s = np.random.default_rng(12), 2400.0, 8.0
+    walk = np.cumsum(0.45 * math.sqrt(step_s / period_s) * rng.standard_normal(6000))
+
+    def rate(t: np.ndarray) -> np.ndarray:
+        turned = 2 * np.pi * t / period_s + np.interp(t, step_s * np.arange(6000), walk)
+        return 3e-6 + 1e-6 * (np.sin(turned) + 0.4 * np.sin(2 * turned + 1.0))
+
+    wandering = clock(rate, hours=10)
+    some = RaceRules(least_period_s=1000.0, most_period_s=6000.0, wanders=(1e-10, 1e-9))
+    none = msgspec.structs.replace(some, phase_walks=(0.0,) * 4)
+    knows, does_not = (errors(wandering, Shapes(Tuning(), one), HARMONIC, 600.0, 9000)[0] for one in (some, none))
+    assert knows < 0.95 * does_not

@@ -5,11 +5,11 @@ State of each: offset x, rate f of the line, and the extra states of a `Motion`,
     x' = x + f h + offset_of(h) . extra,   f' = f,   extra' = moved extra.
 
 Process noise: white FM and the wander of f as in the floor's bank; each extra state walks with its own variance per
-second (a cycle's amplitude and phase wander), and those that the motion names are never less known than at first. The
-measurement noise is one number for all filters, given with each fix; the likelihood is the floor's (`clock/bank.py`:
-Student's t with 4 degrees of freedom), so that what the two foretold can be compared. Beyond 2.5 sigma the whole
-innovation is taken for larger (Huber), not the noise of the fix alone as in the bank: that was tried here and was
-better six hours ahead and worse at a minute.
+second, beside what the motion itself makes uncertain (a cycle's phase), and those that the motion names are never less
+known than at first. The measurement noise is one number for all filters, given with each fix; the likelihood is the
+floor's (`clock/bank.py`: Student's t with 4 degrees of freedom), so that what the two foretold can be compared. Beyond
+2.5 sigma the whole innovation is taken for larger (Huber), not the noise of the fix alone as in the bank: that was
+tried here and was better six hours ahead and worse at a minute.
 
 The covariance is kept whole and made symmetric every few updates: with a noise of 1e-7 s and thousands of fixes the
 rounding of the plain form grows until it is no covariance any more. A filter that is no longer finite is dropped.
@@ -103,6 +103,7 @@ class Filters:
         self._p[1, 1] += dt_s * self._q2
         for i in range(2, len(self._x)):
             self._p[i, i] += dt_s * self._walk2[i - 2]
+        self.motion.blur(dt_s, self._x[2:], self._p[2:, 2:])
         for i in self.motion.bounded:
             keep = np.sqrt(np.minimum(self._most[i] / self._p[2 + i, 2 + i], 1.0))
             self._p[2 + i] *= keep

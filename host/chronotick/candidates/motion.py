@@ -1,11 +1,14 @@
 """How the part of the rate that is not a straight line moves: turning (cycles) or dying away (warm-up, ageing)."""
 
-from typing import Protocol
+import math
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
+# What a turn of the phase does to both parts of a pair, shape (2, 1).
+_QUARTER_TURN: Final = np.array([[1.0], [-1.0]])
 
 
 class Step(Protocol):
@@ -45,6 +48,14 @@ class Motion(Protocol):
         """The motion over `h_s` seconds, around the extra states `states`."""
         ...
 
+    def blur(self, h_s: float, states: Vector, p: Vector) -> None:
+        """Add what `h_s` seconds make uncertain beside the states' own walks to their covariance, in place.
+
+        Args:
+            p: shape (extra states, extra states, filters).
+        """
+        ...
+
     def settle(self, states: Vector) -> None:
         """Take what the states say of the motion itself into it, in place."""
         ...
@@ -80,6 +91,9 @@ class Cycles:
         """See `Motion`."""
         return self.turn(h_s)
 
+    def blur(self, h_s: float, states: Vector, p: Vector) -> None:
+        """See `Motion`. Nothing."""
+
     def settle(self, states: Vector) -> None:
         """See `Motion`."""
 
@@ -107,14 +121,24 @@ class TunedCycles(Cycles):
     After each fix `settle` moves the period by what n has become, and n is 0 again. Without it a period that is 1 % off
     is a cycle whose phase walks, and no better foretold.
 
+    A phase that walks takes all harmonics with it, the k-th by k times the angle, and changes no amplitude. A walk of
+    each part for itself would forget shape and size as fast as the phase: so within h the pairs' covariance gains
+
+        s^2 h K J M J' K,   M = E[x x'] = P + x x',
+
+    with s the walk, J a quarter turn of each pair and K its k, exact to first order in h. That the mean shrinks by
+    s^2 h k^2 / 2 meanwhile is left out.
+
     Args:
         period_s: shape (filters,), s, > 0.
         harmonics: k runs from 1 to this.
         span: a period stays within this factor of the one it was given.
+        phase_walk: shape (filters,), random walk of the phase, rad/sqrt(s).
     """
 
-    def __init__(self, period_s: Vector, harmonics: int, span: float) -> None:
+    def __init__(self, period_s: Vector, harmonics: int, span: float, phase_walk: Vector) -> None:
         super().__init__(period_s, harmonics)
+        self._phase_walk: Vector = phase_walk
         # Where there is no cycle nothing is learned of its period, and linear it is for small errors only.
         self.bounded: tuple[int, ...] = (2 * harmonics,)
         self.size: int = 2 * harmonics + 1
@@ -131,6 +155,17 @@ class TunedCycles(Cycles):
         """See `Motion`."""
         return _TunedTurn(self.turn(h_s), states[:-1])
 
+    def blur(self, h_s: float, states: Vector, p: Vector) -> None:
+        """See `Motion`."""
+        # How far each part turns into the other of its pair, shape (harmonics, 2, filters), rad.
+        angle = self._harmonics[:, None] * _QUARTER_TURN * (math.sqrt(h_s) * self._phase_walk)
+        pairs = angle * states[:-1].reshape(angle.shape)[:, ::-1]
+        covariance = p[:-1, :-1].reshape(2 * angle.shape[:2] + angle.shape[2:])
+        added = angle[:, :, None, None] * angle
+        added *= covariance[:, ::-1, :, ::-1]
+        added += pairs[:, :, None, None] * pairs
+        covariance += added
+
     def settle(self, states: Vector) -> None:
         """See `Motion`."""
         self.period_s = np.clip(self.period_s / (1.0 + states[-1]), self._least_s, self._most_s)
@@ -138,7 +173,7 @@ class TunedCycles(Cycles):
 
     def kept(self, which: NDArray[np.bool_]) -> "TunedCycles":
         """See `Motion`."""
-        kept = TunedCycles(self.period_s[which], len(self._harmonics), 1.0)
+        kept = TunedCycles(self.period_s[which], len(self._harmonics), 1.0, self._phase_walk[which])
         kept._least_s, kept._most_s = self._least_s[which], self._most_s[which]
         return kept
 
@@ -215,6 +250,9 @@ class Decay:
     def step(self, h_s: float, states: Vector) -> Step:
         """See `Motion`."""
         return _Faded(self.offset_of(h_s), np.exp(-h_s / self.tau_s))
+
+    def blur(self, h_s: float, states: Vector, p: Vector) -> None:
+        """See `Motion`. Nothing."""
 
     def settle(self, states: Vector) -> None:
         """See `Motion`."""

@@ -198,13 +198,16 @@ def _tuned(harmonics: int, rules: RaceRules, tuning: Tuning) -> Filters:
     """Cycles of so many harmonics that learn their period, from a grid of them."""
     count = int(math.log(rules.most_period_s / rules.least_period_s) / math.log(rules.period_ratio)) + 1
     periods = [rules.least_period_s * rules.period_ratio**i for i in range(count)]
-    period, wander, walk = _grid(periods, rules.wanders, rules.walks)
-    walk = walk / np.sqrt(period)
-    walks = np.concatenate((np.repeat([walk], 2 * harmonics, axis=0), [rules.period_walk * walk]))
+    period, wander, looseness = _grid(periods, rules.wanders, range(len(rules.walks)))
+    walk, phase_walk, period_walk = (
+        np.array(each)[looseness.astype(int)] / np.sqrt(period)
+        for each in (rules.walks, rules.phase_walks, rules.period_walks)
+    )
+    walks = np.concatenate((np.repeat([walk], 2 * harmonics, axis=0), [period_walk]))
     # Evenly spread between two periods of the grid.
     doubt = np.full((1, len(period)), math.log(rules.period_ratio) / math.sqrt(12.0))
     return Filters(
-        TunedCycles(period, harmonics, rules.period_ratio),
+        TunedCycles(period, harmonics, rules.period_ratio, phase_walk),
         wander,
         walks,
         np.concatenate((_amplitudes(harmonics, rules, len(period)), doubt)),

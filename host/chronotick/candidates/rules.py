@@ -13,8 +13,8 @@ class RaceRules(msgspec.Struct, frozen=True):
         wanders, day_wanders, decay_wanders: random walk of the line's rate beside a cycle, a day or a decay,
             s/s/sqrt(s).
         amplitude, decay_amplitude: what is thought of them before any fix, s/s.
-        walks: random walk of an amplitude, s/s per square root of a period.
-        period_walk: relative random walk of a period beside that, per s/s of a walk: who is loose is so in all.
+        walks, phase_walks, period_walks: random walks of both parts of a cycle, s/s, of its phase, rad, and of its
+            period, relative, each per square root of a period; one of each together, and a day has the first alone.
         forgetting: of the vote, per fix.
         odds_half_life_s: over which the odds of a shape are averaged.
         unguarded: fixes taken at face value at first.
@@ -33,8 +33,9 @@ class RaceRules(msgspec.Struct, frozen=True):
     decay_wanders: tuple[float, ...] = (1e-11, 1e-10, 1e-9)
     amplitude: float = 5e-7
     decay_amplitude: float = 3e-6
-    walks: tuple[float, ...] = (3e-9, 3e-8, 1e-7, 1e-6)
-    period_walk: float = 5e5
+    walks: tuple[float, ...] = (3e-9, 1e-8, 1e-7, 1e-6)
+    phase_walks: tuple[float, ...] = (0.0, 0.35, 0.4, 0.0)
+    period_walks: tuple[float, ...] = (1.5e-3, 1.5e-2, 5e-2, 5e-1)
     forgetting: float = 0.9995
     odds_half_life_s: float = 7200.0
     unguarded: int = 5
@@ -68,7 +69,6 @@ class RaceRules(msgspec.Struct, frozen=True):
             decay_amplitude=self.decay_amplitude * k,
             # Per square root of a period, which is shorter too.
             walks=tuple(v * k for v in self.walks),
-            period_walk=self.period_walk / k,
         )
 
 
