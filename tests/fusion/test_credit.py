@@ -89,9 +89,12 @@ def test_who_has_proved_better_a_rung_below_needs_a_gain_and_no_proof(gate: Gate
     assert not apart.is_open(NAME, 2)
 
 
-def test_a_credited_shape_speaks_far_ahead_after_two_horizons(gate: Gate, own_line: Callable) -> None:
-    """Six hours ahead models wait for 30 h of context; a shape that the fixes speak for, for 12 h."""
-    for log_odds, span_h, heard in ((2.0, 11.0, False), (2.0, 13.0, True), (0.5, 13.0, False), (0.5, 31.0, True)):
+@pytest.mark.parametrize(("log_odds", "after_h"), [(0.5, 30.0), (1.0, 12.0), (1.9, 12.0), (2.0, 3.0), (3.0, 3.0)])
+def test_how_soon_a_shape_speaks_far_ahead_hangs_on_its_odds(
+    gate: Gate, own_line: Callable, log_odds: float, after_h: float
+) -> None:
+    """Six hours ahead models wait for 30 h of context; a shape that leads by 10 to 1, 12 h, by 100 to 1, 3 h."""
+    for span_h, heard in ((after_h - 0.1, False), (after_h + 0.1, True)):
         one = own_line(1e-6, log_odds=log_odds, span_s=span_h * 3600.0)
         gate.admit(one)
         assert gate.stands(one, 3, RAW0_NS) is heard

@@ -81,9 +81,12 @@ class Gate:
         if candidate.end_raw_ns - origin_raw_ns < s_to_ns(self._rules.reach_share * horizon_s):
             return False
         long_s = self._tuning.long_context_s
-        if candidate.name in self._credited and candidate.span_s >= self._rules.credit_spans * horizon_s:
+        if horizon_s <= self._rules.hold_over_share * long_s:
             return True
-        return horizon_s <= self._rules.hold_over_share * long_s or candidate.span_s >= long_s
+        if candidate.name in self._credited:
+            sure = (candidate.log_odds or 0.0) >= self._rules.sure_log_odds
+            long_s = min(long_s, (self._rules.sure_spans if sure else self._rules.credit_spans) * horizon_s)
+        return candidate.span_s >= long_s
 
     def absurd(self, candidate: Candidate, state: ClockState) -> bool:
         """Whether a curve leaves the floor's line, at any rung that it reaches, by more than the floor can be wrong.

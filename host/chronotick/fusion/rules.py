@@ -26,7 +26,8 @@ class GateRules(msgspec.Struct, frozen=True):
         credit_log_odds: mean decimal logarithm of the odds from which on a shape is credited.
         credit_ratio: loss ratio that it is taken to have before there are scores; `credit_sureness`: of the gain that
             it has shown at least so much is believed.
-        credit_spans: a credited shape counts and speaks at any horizon from so many of it as history on.
+        credit_spans: a credited shape counts and speaks at any horizon from so many of it as history on;
+            `sure_spans`: one whose log odds are `sure_log_odds` or more.
         refute_t: a t below this with a loss as large as the gain that opens speaks against it at the rung above.
         scale_gain: slowest gain of the running scale of the floor's error.
         scale_clip: squared errors beyond this many times the scale move it no further.
@@ -64,6 +65,8 @@ class GateRules(msgspec.Struct, frozen=True):
     credit_ratio: float = 1.5
     credit_sureness: float = 0.8
     credit_spans: float = 2.0
+    sure_log_odds: float = 2.0
+    sure_spans: float = 0.5
     refute_t: float = -0.5
     scale_gain: float = 0.02
     scale_clip: float = 9.0
