@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chronotick.clock.tuning import Tuning
 from chronotick.config.schema import FusionConfig
 from chronotick.fusion import ForecastCurve, Gate
+from chronotick.fusion.candidate import heard_s
 from chronotick.fusion.fuse import fuse, mix
 from chronotick.fusion.interval import IntervalModel
 
@@ -172,3 +173,12 @@ def test_a_rule_s_curve_is_heard_further_out_than_the_clip(state: Callable, own_
         rule = own_line(said * sigma_s, trusted=True)
         gate.admit(rule)
         assert mix(now, [rule], gate, now.raw_ns, CLIP).correction_s == pytest.approx(heard * sigma_s)
+
+
+def test_a_credited_shape_is_heard_further_out_than_the_clip(state: Callable, own_line: Callable) -> None:
+    """A cycle that the fixes speak for can be ten sigma off the floor's line; any other stays in the clip."""
+    now = state()
+    sigma_s = now.sigma_s(now.raw_ns)
+    for log_odds, said, heard in ((1.0, 8.0, 8.0), (1.0, 50.0, 10.0), (0.9, 8.0, CLIP), (None, 8.0, CLIP)):
+        one = own_line(said * sigma_s, log_odds=log_odds)
+        assert heard_s(one, now, now.raw_ns, sigma_s, CLIP) == pytest.approx(heard * sigma_s)

@@ -12,6 +12,10 @@ from chronotick.units import NS_PER_S
 # A rule says that the floor's model of the clock is wrong, and so is its sigma: what it may say is bounded only so that
 # nothing is without a bound. While a disciplined host is slewed, 10 of the floor's sigma were too few.
 TRUSTED_CLIP_SIGMA: Final = 30.0
+# An hour ahead of a cycle that it does not know the floor's line can be wrong by several times what it thinks.
+CREDITED_CLIP_SIGMA: Final = 10.0
+# Mean decimal logarithm of the odds from which on a fitted shape is credited.
+CREDIT_LOG_ODDS: Final = 1.0
 
 
 class Candidate(Protocol):
@@ -162,10 +166,13 @@ def clipped_s(correction_s: float, sigma_s: float, clip_sigma: float) -> float:
 
 
 def heard_s(candidate: Candidate, state: ClockState, raw_ns: int, sigma_s: float, clip_sigma: float) -> float:
-    """A candidate's correction as it is heard and judged: clipped, a rule's further out.
+    """A candidate's correction as it is heard and judged: clipped, a credited shape's and a rule's further out.
 
     Args:
         sigma_s: the floor's at `raw_ns`.
     """
-    clip_sigma = max(clip_sigma, TRUSTED_CLIP_SIGMA) if candidate.trusted else clip_sigma
+    if candidate.trusted:
+        clip_sigma = max(clip_sigma, TRUSTED_CLIP_SIGMA)
+    elif candidate.log_odds is not None and candidate.log_odds >= CREDIT_LOG_ODDS:
+        clip_sigma = max(clip_sigma, CREDITED_CLIP_SIGMA)
     return clipped_s(candidate.correction_s(state, raw_ns), sigma_s, clip_sigma)

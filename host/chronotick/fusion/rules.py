@@ -2,6 +2,8 @@
 
 import msgspec
 
+from chronotick.fusion.candidate import CREDIT_LOG_ODDS
+
 
 class GateRules(msgspec.Struct, frozen=True):
     """Constants of the gate. How much gain and how much certainty it asks for is configuration (`FusionConfig`).
@@ -61,7 +63,7 @@ class GateRules(msgspec.Struct, frozen=True):
     follow_spans: float = 1.2
     follow_t: float = 0.5
     few_scores: float = 3.0
-    credit_log_odds: float = 1.0
+    credit_log_odds: float = CREDIT_LOG_ODDS
     credit_ratio: float = 1.5
     credit_sureness: float = 0.8
     credit_spans: float = 2.0
