@@ -147,6 +147,25 @@ def test_a_cycle_whose_phase_walks_keeps_its_shape_and_size() -> None:
     assert mean[0] < 0.9 * mean[1:].min()
 
 
+def test_a_cycle_that_nobody_can_measure_does_not_grow_without_end() -> None:
+    """A month of polls slower than the cycle, and a phase that walks: known to a hundred times what was thought."""
+    rng, none, sigma = np.random.default_rng(11), np.zeros(2), 5e-7 / np.repeat([1.0, 2.0, 3.0], 2)
+    filters = Filters(
+        TunedCycles(np.array([400.0, 480.0]), 3, 1.2, np.array([0.02, 0.02])),
+        none + 1e-9,
+        np.zeros((7, 2)),
+        np.append(sigma, 0.05)[:, None] + none,
+        1e-9,
+    )
+    filters.start(0.0, 1e-8, 0.0, 1e-12)
+    for i in range(5000):
+        filters.predict(512.0)
+        if i % 100 == 0:
+            filters.update(1e-4 * rng.standard_normal(), 1e-8)
+    assert filters.lost() is None
+    assert (np.sqrt(filters._p[[2, 4, 6], [2, 4, 6]]) <= 100.0 * sigma[::2, None] * (1 + 1e-9)).all()
+
+
 def textbook(z: list[float], dt_s: float, r: float, period_s: float, wander: float, walk: float) -> tuple[float, ...]:
     """One Kalman filter in matrices, Joseph form."""
     w = 2 * math.pi / period_s

@@ -104,10 +104,12 @@ class Filters:
         for i in range(2, len(self._x)):
             self._p[i, i] += dt_s * self._walk2[i - 2]
         self.motion.blur(dt_s, self._x[2:], self._p[2:, 2:])
-        for i in self.motion.bounded:
-            keep = np.sqrt(np.minimum(self._most[i] / self._p[2 + i, 2 + i], 1.0))
-            self._p[2 + i] *= keep
-            self._p[:, 2 + i] *= keep
+        for i, times in self.motion.bounded:
+            most = times * times * self._most[i]
+            if (self._p[2 + i, 2 + i] > most).any():
+                keep = np.sqrt(np.minimum(most / self._p[2 + i, 2 + i], 1.0))
+                self._p[2 + i] *= keep
+                self._p[:, 2 + i] *= keep
 
     def update(self, z_s: float, r: float, *, guarded: bool = True) -> Vector:
         """Measurement `z_s` with variance `r`; returns how well each filter foretold it, log density, shape (N,).

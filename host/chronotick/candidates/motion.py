@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
+# Amplitudes are never less known than so many times what was thought of them at first.
+_MOST_UNKNOWN: Final = 100.0
 # What a turn of the phase does to both parts of a pair, shape (2, 1).
 _QUARTER_TURN: Final = np.array([[1.0], [-1.0]])
 
@@ -29,11 +31,11 @@ class Motion(Protocol):
     """Moves the extra states of a set of filters. Arrays have shape (extra states, filters).
 
     Attributes:
-        bounded: which states are never less known than at first, however long they walk.
+        bounded: states that are never less known than so many times what they were at first, however long they walk.
     """
 
     @property
-    def bounded(self) -> tuple[int, ...]: ...
+    def bounded(self) -> tuple[tuple[int, float], ...]: ...
 
     @property
     def size(self) -> int:
@@ -81,7 +83,7 @@ class Cycles:
         self.period_s: Vector = period_s
         self._harmonics: Vector = np.arange(1.0, harmonics + 1.0)[:, None]
         self.size: int = 2 * harmonics
-        self.bounded: tuple[int, ...] = ()
+        self.bounded: tuple[tuple[int, float], ...] = ()
 
     def offset_of(self, h_s: float) -> Vector:
         """See `Motion`."""
@@ -140,7 +142,11 @@ class TunedCycles(Cycles):
         super().__init__(period_s, harmonics)
         self._phase_walk: Vector = phase_walk
         # Where there is no cycle nothing is learned of its period, and linear it is for small errors only.
-        self.bounded: tuple[int, ...] = (2 * harmonics,)
+        # Of a cycle shorter than the polls nobody measures the amplitude, and a walking phase makes it ever less known.
+        self.bounded: tuple[tuple[int, float], ...] = (
+            *((part, _MOST_UNKNOWN) for part in range(2 * harmonics)),
+            (2 * harmonics, 1.0),
+        )
         self.size: int = 2 * harmonics + 1
         self.period_s: Vector = period_s
         self._least_s: Vector = period_s / span
@@ -240,7 +246,7 @@ class Decay:
     def __init__(self, tau_s: Vector) -> None:
         self.tau_s = tau_s
         self.size = 1
-        self.bounded: tuple[int, ...] = ()
+        self.bounded: tuple[tuple[int, float], ...] = ()
 
     def offset_of(self, h_s: float) -> Vector:
         """See `Motion`."""
