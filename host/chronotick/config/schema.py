@@ -134,7 +134,7 @@ class FusionConfig(Section, frozen=True):
 
     # Whether models are listened to; if not, the floor answers alone.
     enabled: bool = True
-    # Candidates are kept within this many sigma of the floor.
+    # Candidates are kept within this many sigma of the floor; a credited shape within ten, a rule within thirty.
     clip_sigma: Positive = 3.0
     # A candidate joins above this relative gain, and leaves below a quarter of it.
     open_gain: Share = 0.03

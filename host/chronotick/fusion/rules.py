@@ -39,7 +39,7 @@ class GateRules(msgspec.Struct, frozen=True):
         reach_share: a candidate stands at a horizon when its curve reaches over this share of it.
         strikes: bad answers in a row that close a candidate.
         absurd_sigma: a curve that leaves the floor by more than this many of its sigma, at any rung, is no answer: the
-            floor's sigma was seen to be 2 to 5 times too wide where a model had something to say, never too narrow.
+            floor's sigma was seen to be up to 5 times too wide, and an hour ahead of cycles several times too narrow.
         kept_share: what remains of the evidence of a candidate that was shut: it must prove itself anew.
         watch_limit: summed news of single fixes against an open candidate that closes it at once, in nats; until then
             what they said, s nats and no more than this, leaves exp(-s) of its share.
