@@ -195,6 +195,33 @@ def test_a_standing_difference_is_taken_off_who_filters_by_itself(state: Callabl
     assert (fusion.counts.made, fusion.counts.refused) == (0, 0)
 
 
+def stepping(state: Callable, *, steps: bool) -> Fusion:
+    """An exact floor for four hours, and each hour a step of 1 ms, or none."""
+    fusion = Fusion(Tuning(), FusionConfig(), [])
+    for i in range(900):
+        epoch = i // 225 if steps else 0
+        now = state(RAW0_NS + 16 * i * S, theta_ns=THETA0_NS + epoch * S // 1000, noise_s=1e-7, epoch=1 + epoch)
+        fusion.on_update(updated(now))
+    return fusion
+
+
+def test_what_a_step_made_wrong_counts_against_the_intervals(state: Callable) -> None:
+    """Who asked before it about an instant after it was told something wrong; who asked about one before it was not."""
+    calm, stepped = stepping(state, steps=False), stepping(state, steps=True)
+    # Three steps in 900 fixes: nothing to the middle of all errors a minute ahead, much to the rarest.
+    half, *_, rare = calm.intervals.multipliers(60.0, 0.0)
+    half_since, *_, rare_since = stepped.intervals.multipliers(60.0, 0.0)
+    assert half_since < 3.0 * half
+    assert rare_since > 5.0 * rare
+    # An hour ahead every answer was wrong.
+    assert stepped.intervals.multipliers(3600.0, 0.0)[0] > 10.0 * calm.intervals.multipliers(3600.0, 0.0)[0]
+    # It is no habit of the oscillator's: hours without servers are none the wider for it.
+    raw = RAW0_NS + 900 * 16 * S + 6 * 3600 * S
+    fused = stepped.estimate(raw, raw + S)
+    assert fused is not None
+    assert fused.half_widths_s[-1] < 1e-6
+
+
 def test_only_a_settled_floor_fills_the_library(state: Callable) -> None:
     """What the floor said in the first half hour, when its rate was hardly known, is no habit of the clock."""
     fusion = Fusion(Tuning(), FusionConfig(), [])

@@ -50,7 +50,10 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class _Origin(msgspec.Struct, frozen=True):
-    """What was said at one fix about one horizon, until its target is known."""
+    """What was said at one fix about one horizon, until its target is known.
+
+    `crossed`: the clock has stepped before that. Then only the intervals are held against the target.
+    """
 
     state: ClockState
     target_raw_ns: int
@@ -58,6 +61,7 @@ class _Origin(msgspec.Struct, frozen=True):
     corrections_s: dict[str, float]
     fused_s: float | None
     issued: Multipliers
+    crossed: bool = False
 
 
 class Fusion:
@@ -115,7 +119,10 @@ class Fusion:
         if state is None:
             return
         if self.state is None or state.epoch != self.state.epoch:
+            crossed = self._cross(self.state)
             self._forget()
+            for waiting, those in zip(self._waiting, crossed, strict=True):
+                waiting.extend(those)
             self._epoch_raw_ns = state.raw_ns
         for one in update.measurements:
             self._watch(one)
@@ -306,17 +313,18 @@ class Fusion:
         if target is None or not math.isfinite(target.offset_s):
             return
         y = target.offset_s
-        if rung == self._noise_rung:
-            self._compare_halves(origin, known_raw_ns, state)
-        self.gate.score(
-            rung,
-            origin.state.raw_ns,
-            y,
-            {name: y - correction_s for name, correction_s in origin.corrections_s.items()},
-            variance_s2=target.variance_s2,
-            noise_s=state.noise_s,
-            now_raw_ns=state.raw_ns,
-        )
+        if not origin.crossed:
+            if rung == self._noise_rung:
+                self._compare_halves(origin, known_raw_ns, state)
+            self.gate.score(
+                rung,
+                origin.state.raw_ns,
+                y,
+                {name: y - correction_s for name, correction_s in origin.corrections_s.items()},
+                variance_s2=target.variance_s2,
+                noise_s=state.noise_s,
+                now_raw_ns=state.raw_ns,
+            )
         self.intervals.score(
             rung,
             origin.state.raw_ns,
@@ -326,6 +334,7 @@ class Fusion:
             variance_s2=target.variance_s2,
             issued=origin.issued,
             disagreement=self._disagreement,
+            # Never so for what was said in an earlier epoch.
             settled=ns_to_s(origin.state.raw_ns - self._epoch_raw_ns) >= SETTLED_LAGS * self._tuning.target_lag_s,
         )
 
@@ -365,6 +374,20 @@ class Fusion:
             )
             self._waiting[rung].append(origin)
             self._young[rung].append(origin)
+
+    def _cross(self, before: ClockState | None) -> list[list[_Origin]]:
+        """The clock has stepped: score what can be scored from before it, and return, by rung, what reaches beyond.
+
+        Who asked about an instant after the step was told something wrong, too: intervals that are held only against
+        what no step has ended hold less than they say.
+        """
+        if before is None or not len(self._history):
+            return [[] for _ in self._waiting]
+        last_ns = self._history.last_raw_ns
+        for rung, waiting in enumerate(self._waiting):
+            while waiting and waiting[0].target_raw_ns <= last_ns:
+                self._score(rung, waiting.popleft(), last_ns, before)
+        return [[msgspec.structs.replace(one, crossed=True) for one in waiting] for waiting in self._waiting]
 
     def _forget(self) -> None:
         """A new epoch: what waits for a target will never have one. What was learned about the models stays."""
