@@ -59,6 +59,20 @@ def test_levels_widen_and_the_pinball_loss_agrees_with_its_definition(trace_csv:
     assert got["pinball_us"] == pytest.approx(float(np.mean(losses)) * 1e6, rel=1e-9)
 
 
+def test_intervals_are_of_a_fix_where_fixes_are_the_truth(tmp_path: Path) -> None:
+    """A straight line in noise, without any other truth: 90 % of the fixes lie in 90 %, of whoever extrapolates it."""
+    rng = np.random.default_rng(5)
+    t = 64.0 * np.arange(900)
+    path = tmp_path / "measured.csv"
+    rows = np.column_stack([t, 1e-5 * t + 1e-4 * rng.standard_normal(len(t))])
+    np.savetxt(path, rows, delimiter=",", header="t_s,offset_s", comments="", fmt="%.9f")
+    found = summary(score(read_trace(path), Config(), [64.0]))["64s"]
+    for method in ("chronotick", "floor"):
+        assert found[method]["coverage"]["90"] == pytest.approx(0.9, abs=0.05)
+        # The line itself is known far better than a fix.
+        assert found[method]["width_us"]["90"] == pytest.approx(2 * 1.645 * 100, rel=0.15)
+
+
 @pytest.mark.parametrize("kind", [Linear, Holt, BASELINES["kalman"]])
 def test_baselines_continue_a_straight_line(trace_csv: Path, kind: type) -> None:
     """Those that extrapolate do: uneven and near-simultaneous fixes included."""

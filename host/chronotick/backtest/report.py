@@ -171,7 +171,7 @@ def _notes(result: dict[str, Any]) -> list[str]:
     if not result["independent_truth"]:
         notes.append(
             "The measurements themselves are the truth, as there is no better one. Their noise counts as everybody's "
-            "error, and intervals that are narrower than it hold less than they ask for."
+            "error, and is counted in everybody's interval as far as the floor knows it."
         )
     elif result["constant_us"]:
         notes.append(

@@ -8,8 +8,13 @@ Where truth was measured apart, each method's own constant is taken off its erro
 fixes, over the second half of the part that is not scored. It is what an asymmetric path leaves, which no method can
 know, and it differs between methods: who follows the fastest exchanges has another one than who follows all. The
 absolute figures stand beside.
+
+Where it was not, the truth is another fix, and what is said of true time is held against something noisier. Then each
+interval is widened to one of that fix, sqrt(w^2 + (z sigma)^2): w its half width, z the normal quantile of its level,
+sigma the noise of one fix as the floor knew it when the interval was given.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -41,7 +46,7 @@ class Column(msgspec.Struct):
     Attributes:
         origin_s: raw clock of the origins, s.
         error_s: by method, said minus true, s; NaN where a method said nothing.
-        half_width_s: by method, of the interval at each of `LEVELS`, s.
+        half_width_s: by method, of the interval at each of `LEVELS`, s; of a fix where that is the truth.
         hard_s: earliest and latest of the hard interval minus true, s.
         weights: of each candidate in the fused answer.
     """
@@ -100,12 +105,13 @@ def score(
             continue
         if dense and i + 1 < len(trace.fixes):
             for raw_s, theta_s in _between(trace, at_s, ns_to_s(trace.fixes[i + 1].raw_ns)):
-                _add(columns[SERVE], pipeline, baselines, raw_s, theta_s, at_s)
+                _add(columns[SERVE], pipeline, baselines, raw_s, theta_s, at_s, measured=not trace.independent)
         if at_s - last_s >= spacing_s:
             last_s = at_s
             for name, h in horizons.items():
                 if np.isfinite(truth_s[name][i]):
-                    _add(columns[name], pipeline, baselines, at_s + h, float(truth_s[name][i]), at_s)
+                    true_s = float(truth_s[name][i])
+                    _add(columns[name], pipeline, baselines, at_s + h, true_s, at_s, measured=not trace.independent)
             if progress is not None:
                 progress((i + 1) / len(trace.fixes))
     constants_s = {name: float(np.nanmedian(errors)) for name, errors in settled.error_s.items()}
@@ -147,8 +153,10 @@ def _add(
     raw_s: float,
     theta_s: float,
     origin_s: float,
+    *,
+    measured: bool = False,
 ) -> None:
-    """One instant at which truth is known: what everybody says of it."""
+    """One instant at which truth is known: what everybody says of it. `measured`: truth is a fix, with its noise."""
     raw_ns = s_to_ns(raw_s)
     fused = pipeline.estimate(raw_ns, raw_ns + NS_PER_S)
     if fused is None or pipeline.state is None:
@@ -170,6 +178,12 @@ def _add(
     sigma_s = {FLOOR: fused.floor_sigma_s, "kalman": kalman.sigma_s(raw_ns)}
     widths = {OURS: fused.half_widths_s}
     widths |= {name: tuple(z * one for z in Z) for name, one in sigma_s.items()}
+    if measured:
+        noise_s = pipeline.state.noise_s
+        widths = {
+            name: tuple(math.hypot(one, z * noise_s) for one, z in zip(width, Z, strict=True))
+            for name, width in widths.items()
+        }
     for name, width in widths.items():
         column.half_width_s.setdefault(name, []).append(width)
     hard = pipeline.hard.at(raw_ns)

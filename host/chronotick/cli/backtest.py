@@ -157,7 +157,7 @@ def text(result: dict[str, Any]) -> str:
         lines.append(
             wrap(
                 "The measurements themselves are the truth, as there is no better one in this trace. Their noise "
-                "counts as everybody's error, and intervals that are narrower than it hold less than they ask for."
+                "counts as everybody's error, and is counted in everybody's interval as far as the floor knows it."
             )
         )
     if missing := [name for name, methods in result["horizons"].items() if not methods]:
