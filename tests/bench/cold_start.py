@@ -15,7 +15,8 @@ Paths are of one of three kinds:
 From the first interval on, once a second: is the truth in the hard interval, and in each calibrated one as a reader
 gets it (clipped to the hard one)? "first" counts the first answers alone, "all" every second. Beside it, what a plain
 client would claim: the newest sample, give or take its half delay and dispersion (root distance), or three times the
-spread of the samples so far (sigma; one sample has none, so it never has a first interval).
+spread of the samples so far (sigma; one sample has none, so it never has a first interval). And by how much the answer
+errs, in the median over the starts so many seconds after the first, beside the newest sample.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import heapq
 import json
 import math
 import random
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -35,6 +37,7 @@ from chronotick.pipeline import Pipeline
 from chronotick.wire.levels import LEVELS
 
 S = 1_000_000_000
+ERRORS_AT_S = (1, 2, 3, 5, 8, 12, 16, 24)
 EPOCH_NS = 1_700_000_000 * S
 RATE_BOUND = 5e-5
 KINDS = ("even", "uneven", "any")
@@ -53,7 +56,13 @@ class Path(NamedTuple):
 
 
 class Start:
-    """One start, run to the end. Attributes: first_s after the first reply; hits and seconds by interval."""
+    """One start, run to the end.
+
+    Attributes:
+        first_s: of the first interval, after the first reply.
+        hits: seconds at which an interval held the truth, by interval.
+        errors_s: of the answer and of the newest sample, at each second.
+    """
 
     def __init__(self, kind: str, seed: str, seconds: float) -> None:
         self.rng = rng = random.Random(seed)
@@ -76,6 +85,7 @@ class Start:
         self.looks = 0
         self.widths_s: dict[str, float] = {}
         self.wide_s: list[float] = []
+        self.errors_s: list[tuple[float, float]] = []
 
     def _path(self, kind: str, *, lies: bool) -> Path:
         rng = self.rng
@@ -167,6 +177,7 @@ class Start:
             half_ns = half_s * S + abs(found.theta_ns - theta_ns)
             claims[f"{level:.1%}"] = max(theta_ns - half_ns, hard[0]), min(theta_ns + half_ns, hard[1])
         newest = self.newest
+        self.errors_s.append((abs(theta_ns - truth_ns) / S, abs(newest.theta_ns - truth_ns) / S))
         distance_ns = newest.root_distance_at_s(raw_ns, 15e-6) * S
         claims["root distance"] = newest.theta_ns - distance_ns, newest.theta_ns + distance_ns
         if len(self.thetas_ns) < 2:
@@ -194,6 +205,7 @@ def simulate(kind: str, starts: int, seconds: float, seed: int, progress: Callab
     missing = 0
     first, hits = dict.fromkeys(NAMES, 0), dict.fromkeys(NAMES, 0)
     looks, waits, widths, wide_s, silent = 0, [], [], [], 0
+    errors_s: dict[int, list[tuple[float, float]]] = {at_s: [] for at_s in ERRORS_AT_S}
     for number in range(starts):
         if number % 20 == 0:
             progress(f"{kind}: start {number} of {starts}")
@@ -210,6 +222,8 @@ def simulate(kind: str, starts: int, seconds: float, seed: int, progress: Callab
             first[name] += start.first.get(name, False)
             hits[name] += start.hits[name]
         missing += start.hits["99.9%"] < start.looks
+        for at_s, found in errors_s.items():
+            found += start.errors_s[at_s : at_s + 1]
     waits.sort()
     widths.sort()
     answered = starts - silent
@@ -224,6 +238,11 @@ def simulate(kind: str, starts: int, seconds: float, seed: int, progress: Callab
         "first": {name: count / answered for name, count in first.items()},
         "all": {name: count / looks for name, count in hits.items()},
         "looks": looks,
+        "error_p50_us": {
+            str(at_s): [statistics.median(column) * 1e6 for column in zip(*found, strict=True)]
+            for at_s, found in errors_s.items()
+            if found
+        },
     }
 
 
@@ -257,6 +276,8 @@ def main() -> int:
             f"  99.9 %: median full width {said['width_99.9_p50_ms']:.3f} ms, "
             f"missed at some second in {said['missing_starts']} of {said['starts']} starts"
         )
+        errors = (f"{ours:.0f} ({newest:.0f}) at {at_s} s" for at_s, (ours, newest) in said["error_p50_us"].items())
+        print(f"  median error, us (of the newest sample): {', '.join(errors)}")
     return 0
 
 

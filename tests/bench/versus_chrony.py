@@ -1,6 +1,6 @@
 """ChronoTick beside chronyd on the same simulated servers, live, with known truth.
 
-    python tests/bench/versus_chrony.py [--scenario NAME ...] [--seconds 240] [--settle 60] [--seed 1] [--json]
+    python tests/bench/versus_chrony.py [--scenario NAME ...] [--seconds 240] [--settle 60] [--seed 1 ...] [--json]
 
 Each scenario starts a lab process, a real host (no models) and two `chronyd -x` in private folders: one with default
 settings, one with `maxsamples 8`, which follows a restless clock faster. All three ask the same servers at the same
@@ -17,7 +17,8 @@ told by `maxclockerror`, ChronoTick by `clock.time_compression`. Network delays 
 which would allow more, chronyd grants to LANs only.
 
 The interval of the ratio of mean absolute errors comes from a bootstrap over blocks of ten seconds of all three at
-once.
+once. A seed draws the queues, and what they leave in a clock that averages for minutes stays for minutes: with several
+seeds each has a run, and all of them together come last, with blocks as long as a run.
 """
 
 import argparse
@@ -385,8 +386,23 @@ async def run(name: str, settle_s: float, seconds: float, seed: int, progress: C
     )
 
 
-def figures(name: str, done: Run) -> dict[str, Any]:
-    """All numbers of one scenario."""
+def together(runs: list[Run]) -> Run:
+    """Runs of one scenario, one after the other, as one."""
+    kernels = [one.kernel for one in runs]
+    against = [kernel["against_raw_ppm"] for kernel in kernels]
+    return Run(
+        errors_us=np.concatenate([one.errors_us for one in runs]),
+        hard_misses=sum(one.hard_misses for one in runs),
+        inside_95=sum(one.inside_95 for one in runs),
+        silent={client: sum(one.silent[client] for one in runs) for client in CLIENTS},
+        kernel=kernels[-1]
+        | {"steered": any(kernel["steered"] for kernel in kernels), "against_raw_ppm": max(against, key=abs)},
+        interrupted=any(one.interrupted for one in runs),
+    )
+
+
+def figures(name: str, done: Run, block: int = round(BLOCK_S / PERIOD_S)) -> dict[str, Any]:
+    """All numbers of one scenario; the ratio's interval from blocks of `block` rows."""
     setting = SCENARIOS[name]
     errors = done.errors_us
     result: dict[str, Any] = {
@@ -410,7 +426,7 @@ def figures(name: str, done: Run) -> dict[str, Any]:
             "mean_us": float(errors[:, column].mean()),
         }
         if column:
-            low, high = bootstrap_ratio(errors, column, round(BLOCK_S / PERIOD_S))
+            low, high = bootstrap_ratio(errors, column, block)
             result[f"ratio_to_{client}"] = {
                 "mae": float(size[:, 0].mean() / size[:, column].mean()),
                 "low_95": low,
@@ -451,7 +467,7 @@ def main() -> int:
     parser.add_argument("--scenario", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
     parser.add_argument("--seconds", type=float, default=240.0, help="measured, after settling")
     parser.add_argument("--settle", type=float, default=60.0, help="before the first sample")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, nargs="+", default=[1])
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     alive = sys.stderr.isatty()
@@ -462,15 +478,28 @@ def main() -> int:
 
     result: dict[str, Any] = {"scenarios": {}}
     for name in args.scenario:
-        if not alive:
-            print(f"{name}: {args.settle + args.seconds:.0f} s", file=sys.stderr, flush=True)
-        progress(f"{name}: settling for {args.settle:.0f} s")
-        done = asyncio.run(run(name, args.settle, args.seconds, args.seed, progress))
-        progress("")
-        result["scenarios"][name] = said = figures(name, done)
-        if not args.json:
-            show(name, said)
-        if done.interrupted:
+        runs: list[Run] = []
+        each: dict[str, Any] = {}
+        for seed in args.seed:
+            label = f"{name}, seed {seed}"
+            if not alive:
+                print(f"{label}: {args.settle + args.seconds:.0f} s", file=sys.stderr, flush=True)
+            progress(f"{label}: settling for {args.settle:.0f} s")
+            runs.append(asyncio.run(run(name, args.settle, args.seconds, seed, progress)))
+            progress("")
+            each[str(seed)] = figures(name, runs[-1])
+            if not args.json:
+                show(label, each[str(seed)])
+            if runs[-1].interrupted:
+                break
+        result["scenarios"][name] = said = each[str(args.seed[0])]
+        if len(runs) > 1:
+            pooled = together(runs)
+            said = figures(name, pooled, len(pooled.errors_us) // len(runs))
+            result["scenarios"][name] = said | {"seeds": each}
+            if not args.json:
+                show(f"{name}, {len(runs)} seeds", said)
+        if said["interrupted"]:
             break
     if args.json:
         print(json.dumps(result, indent=2))

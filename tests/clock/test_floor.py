@@ -122,6 +122,21 @@ def test_a_lucky_beginning_is_not_believed_once_the_noise_shows(fix: Callable) -
     assert abs(after.theta_at_ns(fixes[-1].raw_ns)) < 2 * S * after.sigma_s(fixes[-1].raw_ns)
 
 
+def test_a_young_clock_is_not_left_to_the_rate_of_its_first_seconds(simulate: Callable) -> None:
+    """Four servers a second each: eight fixes say little of a rate, and averages of eight seconds come too late."""
+    worst = []
+    for seed in range(30):
+        run = simulate(seed=seed, fixes=60, poll_s=1.0, servers=4)
+        floor, errors_s = Floor(Tuning()), []
+        for one, truth_ns in zip(run.fixes, run.truth_ns.tolist(), strict=True):
+            state = floor.update(one).state
+            assert state is not None
+            errors_s.append(abs(state.theta_at_ns(one.raw_ns) - truth_ns) * 1e-9)
+        # From the fourth second to the fifteenth; queues of 20 us each way.
+        worst.append(max(errors_s[16:]))
+    assert np.median(worst) < 10e-6
+
+
 def test_a_noisy_beginning_is_not_read_again(fix: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scale that was too large has made nobody sure: the first fixes are read once with it, and go on from there."""
     scales: list[float] = []

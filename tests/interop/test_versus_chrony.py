@@ -42,6 +42,26 @@ def test_the_interval_of_the_ratio_holds_it_and_widens_with_dependence(bench: Mo
     assert wide_high - wide_low > 2 * (high - low)
 
 
+def test_runs_of_several_seeds_are_counted_together(bench: ModuleType) -> None:
+    """Errors one after the other, misses added up, and steered or interrupted as one of them was."""
+    kernel = {"steered": False, "status": "0x40", "frequency_ppm": 0.0, "against_raw_ppm": 0.001}
+    one = bench.Run(np.full((10, 3), 1.0), 1, 9, {"chronotick": 0, "chronyd": 1, "chronyd_tuned": 0}, kernel, False)
+    other = one._replace(
+        errors_us=np.full((30, 3), -3.0),
+        kernel=kernel | {"steered": True, "against_raw_ppm": -0.5},
+        interrupted=True,
+    )
+    both = bench.together([one, other])
+    said = bench.figures("lan", both, 20)
+    assert said["chronotick"]["mae_us"] == 2.5
+    assert said["chronotick"]["hard_misses"] == 2
+    assert said["chronotick"]["coverage_95"] == 18 / 40
+    assert said["ratio_to_chronyd"]["mae"] == 1.0
+    assert said["without_time"]["chronyd"] == 2
+    assert (said["kernel_clock"]["steered"], said["kernel_clock"]["against_raw_ppm"]) == (True, -0.5)
+    assert said["interrupted"]
+
+
 @pytest.mark.network
 def test_the_command_socket_says_what_chronyc_says(
     bench: ModuleType, start_chronyd: Callable[..., Chronyd], ahead_lab: Ready, tmp_path: Path

@@ -18,20 +18,27 @@ class Thinner:
 
     Polls slower than `thin_s` pass as they are. Fixes at 1 s of a clock read with 30 us resolution repeat the same
     rounding error; taken one by one they would make the noise look small and the clock restless.
+
+    At first nobody waits for longer than half of what has passed since the first measurement: two seconds of fixes say
+    little of a rate, and eight more without any would be lived on that.
     """
 
     def __init__(self, thin_s: float) -> None:
         self._thin_ns = s_to_ns(thin_s)
+        self._began_raw_ns: int | None = None
         self._groups: dict[str, _Group] = {}
 
     def offer(self, measurement: Measurement, *, thin: bool = True) -> Measurement | None:
         """The measurement to use now, or None while it is held back. `thin` False lets this one pass as it is."""
+        if self._began_raw_ns is None:
+            self._began_raw_ns = measurement.raw_ns
         group = self._groups.get(measurement.server)
         if group is None or not thin:
             self._groups[measurement.server] = _Group(passed_raw_ns=measurement.raw_ns, waiting=[])
             return measurement
         group.waiting.append(measurement)
-        if measurement.raw_ns - group.passed_raw_ns < self._thin_ns:
+        wait_ns = min(self._thin_ns, (group.passed_raw_ns - self._began_raw_ns) // 2)
+        if measurement.raw_ns - group.passed_raw_ns < wait_ns:
             return None
         merged = _average(group.waiting)
         group.passed_raw_ns = measurement.raw_ns
@@ -39,8 +46,9 @@ class Thinner:
         return merged
 
     def clear(self) -> None:
-        """Forget what waits: the time base has changed."""
+        """Forget what waits: the time base has changed, and all begins anew."""
         self._groups.clear()
+        self._began_raw_ns = None
 
 
 def _average(waiting: list[Measurement]) -> Measurement:
