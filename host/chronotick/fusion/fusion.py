@@ -333,7 +333,8 @@ class Fusion:
             sigma_s=origin.sigma_s,
             variance_s2=target.variance_s2,
             issued=origin.issued,
-            disagreement=self._disagreement,
+            # How noisy targets are is no question of what the clock did between them.
+            disagreement=None if origin.crossed else self._disagreement,
             # Never so for what was said in an earlier epoch.
             settled=ns_to_s(origin.state.raw_ns - self._epoch_raw_ns) >= SETTLED_LAGS * self._tuning.target_lag_s,
         )
