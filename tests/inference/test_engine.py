@@ -113,7 +113,8 @@ def test_metrics_reach_the_models_that_take_them(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.model
 def test_a_file_of_the_first_chronotick_runs_its_models(first_config: Path, chronos: None) -> None:
     """Both roles are asked in one real process; each answers by its own horizon."""
-    data = ClockDataGenerator(4).simulate("server_load", 400)
+    # The floor takes averages of eight seconds, the 402nd point ends one, and the shorter role reaches five seconds.
+    data = ClockDataGenerator(4).simulate("server_load", 402)
     with ChronoTickInferenceEngine(first_config) as engine:
         assert engine.initialize_models()
         assert engine.health_check()["status"] == "healthy"
