@@ -222,6 +222,19 @@ def test_what_a_step_made_wrong_counts_against_the_intervals(state: Callable) ->
     assert fused.half_widths_s[-1] < 1e-6
 
 
+def test_no_candidate_is_to_blame_for_a_step(fusion: Fusion, state: Callable, forecast: Callable) -> None:
+    """What it had said of instants after the step was as wrong as what the floor had said: that says nothing of it."""
+    now = train(fusion, state, forecast)
+    before = {one.horizon_s: one.gain for one in fusion.explain() if one.open}
+    assert before
+    for i in range(1, 31):
+        later = state(now.raw_ns + 64 * i * S, theta_ns=now.theta_ns + S // 1000, noise_s=1e-8, epoch=2)
+        fusion.on_update(updated(later))
+    after = {one.horizon_s: one.gain for one in fusion.explain()}
+    for horizon_s, gain in before.items():
+        assert after[horizon_s] == pytest.approx(gain, abs=0.02)
+
+
 def test_only_a_settled_floor_fills_the_library(state: Callable) -> None:
     """What the floor said in the first half hour, when its rate was hardly known, is no habit of the clock."""
     fusion = Fusion(Tuning(), FusionConfig(), [])

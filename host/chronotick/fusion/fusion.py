@@ -119,10 +119,7 @@ class Fusion:
         if state is None:
             return
         if self.state is None or state.epoch != self.state.epoch:
-            crossed = self._cross(self.state)
-            self._forget()
-            for waiting, those in zip(self._waiting, crossed, strict=True):
-                waiting.extend(those)
+            self._cross()
             self._epoch_raw_ns = state.raw_ns
         for one in update.measurements:
             self._watch(one)
@@ -376,22 +373,24 @@ class Fusion:
             self._waiting[rung].append(origin)
             self._young[rung].append(origin)
 
-    def _cross(self, before: ClockState | None) -> list[list[_Origin]]:
-        """The clock has stepped: score what can be scored from before it, and return, by rung, what reaches beyond.
+    def _cross(self) -> None:
+        """The clock has stepped: score what can be scored from before it, and go on waiting for what lies beyond.
 
         Who asked about an instant after the step was told something wrong, too: intervals that are held only against
         what no step has ended hold less than they say.
         """
-        if before is None or not len(self._history):
-            return [[] for _ in self._waiting]
-        last_ns = self._history.last_raw_ns
-        for rung, waiting in enumerate(self._waiting):
-            while waiting and waiting[0].target_raw_ns <= last_ns:
-                self._score(rung, waiting.popleft(), last_ns, before)
-        return [[msgspec.structs.replace(one, crossed=True) for one in waiting] for waiting in self._waiting]
+        if self.state is not None and len(self._history):
+            last_ns = self._history.last_raw_ns
+            for rung, waiting in enumerate(self._waiting):
+                while waiting and waiting[0].target_raw_ns <= last_ns:
+                    self._score(rung, waiting.popleft(), last_ns, self.state)
+        crossed = [[msgspec.structs.replace(one, crossed=True) for one in waiting] for waiting in self._waiting]
+        self._forget()
+        for waiting, those in zip(self._waiting, crossed, strict=True):
+            waiting.extend(those)
 
     def _forget(self) -> None:
-        """A new epoch: what waits for a target will never have one. What was learned about the models stays."""
+        """A new epoch: nothing waits for a target any more. What was learned about the models stays."""
         for waiting in (*self._waiting, *self._young):
             waiting.clear()
         self._last_origin_ns = [None] * len(self.horizons)
