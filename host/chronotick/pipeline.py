@@ -87,7 +87,8 @@ class Pipeline:
 
     def absorb(self, fix: Fix) -> tuple[FloorUpdate, HardUpdate]:
         """A fix has survived the vote: tell the floor, the hard bound and the gate."""
-        update, hard = self.floor.update(self.alignment.level(fix, self.state)), self.hard.update(fix)
+        level = self.alignment.level(fix, self.state)
+        update, hard = self.floor.update(level, self.alignment.shifts_ns), self.hard.update(fix)
         self.last_fix = fix
         self.fusion.on_update(update, self.candidates.on_update(update))
         if update.state is not None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chronotick.clock.bank import Bank
 from chronotick.clock.discontinuity import Kind
 from chronotick.clock.floor import Floor, FloorUpdate, Verdict
 from chronotick.clock.state import ClockState
@@ -137,18 +138,90 @@ def test_a_young_clock_is_not_left_to_the_rate_of_its_first_seconds(simulate: Ca
     assert np.median(worst) < 10e-6
 
 
-def test_a_noisy_beginning_is_not_read_again(fix: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def read_again(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many fixes an epoch was read again, each time."""
+    counts: list[int] = []
+    original = Floor._read_again
+
+    def counted(floor: Floor, noise_s: float) -> Bank:
+        counts.append(len(floor._read))
+        return original(floor, noise_s)
+
+    monkeypatch.setattr(Floor, "_read_again", counted)
+    return counts
+
+
+def test_a_noisy_beginning_is_not_read_again_at_once(fix: Callable, read_again: list[int]) -> None:
     """A scale that was too large has made nobody sure: the first fixes are read once with it, and go on from there."""
-    scales: list[float] = []
-    reread = Floor._reread
-    monkeypatch.setattr(Floor, "_reread", lambda floor, noise_s: scales.append(noise_s) or reread(floor, noise_s))
-    noisy_s = [0.0, 2e-4, -2e-4, 2e-4, -2e-4, 0.0, 1e-6, 0.0, -1e-6, 0.0]
+    noisy_s = [0.0, 2e-4, -2e-4, 2e-4, -2e-4, 0.0, 1e-6]
     feed(Floor(Tuning()), [fix(2 * i * S + S, round(one * S), root_distance_s=0.01) for i, one in enumerate(noisy_s)])
-    assert len(scales) == 1
-    scales.clear()
-    lucky_s = [0.0, 1e-6, -1e-6, 0.0, 1e-6, 2e-4, -2e-4, 2e-4]
-    feed(Floor(Tuning()), [fix(2 * i * S + S, round(one * S), root_distance_s=0.01) for i, one in enumerate(lucky_s)])
-    assert len(scales) > 1
+    assert len(read_again) == 1
+
+
+def test_an_epoch_is_read_again_whenever_it_has_doubled(simulate: Callable, read_again: list[int]) -> None:
+    floor = Floor(Tuning())
+    feed(floor, simulate(seed=1, fixes=600, poll_s=16.0).fixes)
+    assert [count for count in read_again if count >= 8] == [8, 16, 32]
+    assert floor._read == []
+
+
+def test_a_first_fix_that_queued_for_long_makes_no_rate(simulate: Callable) -> None:
+    """It is alone with its server at first, so its delay is the least: 30 ms off, believed, in three steps of 16 s."""
+    worst_s = []
+    for seed in range(20):
+        run = simulate(seed=seed, fixes=40, poll_s=16.0, servers=5)
+        first = run.fixes[0]
+        queued = msgspec.structs.replace(
+            first, theta_ns=first.theta_ns + 30 * S // 1000, delay_s=first.delay_s + 0.06, root_distance_s=0.1
+        )
+        updates = feed(Floor(Tuning()), [queued, *run.fixes[1:]])
+        errors_s = [
+            abs(update.state.theta_at_ns(one.raw_ns) - int(truth_ns)) / S
+            for update, one, truth_ns in zip(updates, run.fixes, run.truth_ns, strict=True)
+        ]
+        assert {update.state.epoch for update in updates} == {0}
+        worst_s.append(max(errors_s[8:]))
+    assert max(worst_s) < 1e-3
+
+
+def test_what_is_learned_of_the_network_mends_what_was_read_before(
+    simulate: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five servers with queues of a millisecond, in the second minute; beside a floor that is never read again."""
+
+    def errors_s() -> list[float]:
+        all_s = []
+        for seed in range(30):
+            run = simulate(seed=seed, fixes=60, poll_s=16.0, servers=5, base_delay_s=0.02, queue_s=1e-3)
+            updates = feed(Floor(Tuning()), run.fixes)
+            error, _, _ = ahead_errors_s(updates, run, 32)
+            all_s.append(float(np.abs(error).mean()))
+        return all_s
+
+    again_s = errors_s()
+    monkeypatch.setattr("chronotick.clock.floor.READ_AGAIN_AT", frozenset({0}))
+    assert np.mean(again_s) < 0.85 * np.mean(errors_s())
+
+
+def test_fixes_of_one_instant_say_nothing_of_noise_and_are_not_read_again_later(fix: Callable) -> None:
+    """Forty servers at once, and then time goes on: the scale is known after what there was to read again is gone."""
+    at_once = [fix(S, 1000 * i, server=f"s{i}") for i in range(40)]
+    later = [fix((2 + i) * S, 1000 * i, server=f"s{i}") for i in range(10)]
+    assert {update.verdict for update in feed(Floor(Tuning()), [*at_once, *later])} <= {Verdict.USED, Verdict.HELD}
+
+
+def test_fixes_that_are_read_again_stand_on_the_level_of_then(simulate: Callable) -> None:
+    """Half of the servers are 4 ms off, which is known only after sixteen fixes."""
+    run = simulate(seed=2, fixes=32, poll_s=16.0, servers=4)
+    off_ns = {"s0": 4 * 10**6, "s1": 4 * 10**6}
+    floor, state = Floor(Tuning()), None
+    for i, one in enumerate(run.fixes):
+        levels_ns = {name: -off for name, off in off_ns.items()} if i >= 16 else {}
+        theta_ns = one.theta_ns + off_ns.get(one.server, 0) + levels_ns.get(one.server, 0)
+        state = floor.update(msgspec.structs.replace(one, theta_ns=theta_ns), levels_ns).state
+    assert state is not None
+    assert abs(state.theta_at_ns(run.fixes[-1].raw_ns) - int(run.truth_ns[-1])) < 20_000
 
 
 def test_the_interval_narrows_to_far_below_the_root_distance(simulate: Callable) -> None:
@@ -359,7 +432,7 @@ def test_a_fix_that_arrives_late_is_used_at_its_own_instant(simulate: Callable) 
     assert one is not None
     assert other is not None
     assert one.raw_ns == other.raw_ns
-    assert abs(one.theta_ns - other.theta_ns) < 0.2 * S * one.sigma_s(one.raw_ns)
+    assert abs(one.theta_ns - other.theta_ns) < 0.4 * S * one.sigma_s(one.raw_ns)
 
 
 def test_a_fix_that_is_far_too_late_is_refused(simulate: Callable) -> None:
@@ -380,7 +453,7 @@ def test_several_servers_at_one_instant_are_all_used(fix: Callable) -> None:
 def test_each_used_fix_comes_back_with_a_variance_that_grows_with_its_queue(simulate: Callable) -> None:
     run = simulate(seed=13, fixes=300, poll_s=16.0, queue_s=50e-6)
     used = [update.measurements[0] for update in feed(Floor(Tuning()), run.fixes)][200:]
-    by_excess = sorted(used, key=lambda one: one.excess_s)
+    by_excess = sorted(used, key=lambda one: one.delay_s)
     assert by_excess[0].variance < by_excess[-1].variance
     assert all(one.variance > 0 for one in used)
     assert [one.raw_ns for one in used] == [f.raw_ns for f in run.fixes[200:]]

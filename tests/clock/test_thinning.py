@@ -9,8 +9,8 @@ from chronotick.clock.thinning import Thinner
 S = 10**9
 
 
-def at(t_s: float, theta_ns: int, server: str = "a", variance: float = 1e-12, excess_s: float = 0.0) -> Measurement:
-    return Measurement(raw_ns=round(t_s * S), theta_ns=theta_ns, variance=variance, server=server, excess_s=excess_s)
+def at(t_s: float, theta_ns: int, server: str = "a", variance: float = 1e-12, delay_s: float = 0.0) -> Measurement:
+    return Measurement(raw_ns=round(t_s * S), theta_ns=theta_ns, variance=variance, server=server, delay_s=delay_s)
 
 
 def test_polls_slower_than_the_limit_pass_as_they_are() -> None:
@@ -54,11 +54,11 @@ def test_at_first_nobody_waits_for_longer_than_half_of_what_has_passed() -> None
 def test_the_mean_is_weighted_by_inverse_variance() -> None:
     thinner = old(2.0)
     thinner.offer(at(0.0, 0))
-    thinner.offer(at(1.0, 900, variance=1.0, excess_s=0.9))
-    merged = thinner.offer(at(2.0, 0, variance=0.5, excess_s=0.0))
+    thinner.offer(at(1.0, 900, variance=1.0, delay_s=0.9))
+    merged = thinner.offer(at(2.0, 0, variance=0.5, delay_s=0.0))
     assert merged is not None
     assert merged.theta_ns == 300
-    assert merged.excess_s == pytest.approx(0.3)
+    assert merged.delay_s == pytest.approx(0.3)
     assert merged.variance == pytest.approx(2 / 3)
 
 

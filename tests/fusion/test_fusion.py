@@ -23,7 +23,7 @@ ROLE = RoleConfig(name="test", plugin="chronos", step_s=64.0, horizon=64)
 def updated(state: ClockState, theta_ns: int | None = None) -> FloorUpdate:
     """The update by one fix that left the floor in `state`."""
     measured = state.theta_ns if theta_ns is None else theta_ns
-    one = Measurement(raw_ns=state.raw_ns, theta_ns=measured, variance=1e-12, server="a", excess_s=0.0)
+    one = Measurement(raw_ns=state.raw_ns, theta_ns=measured, variance=1e-12, server="a", delay_s=0.0)
     return FloorUpdate(state=state, verdict=Verdict.USED, measurements=(one,))
 
 

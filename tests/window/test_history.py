@@ -52,7 +52,7 @@ def test_the_nth_fix_after_an_instant_is_found_or_none() -> None:
 def test_another_epoch_empties_the_store() -> None:
     """Fixes from before a discontinuity never meet those after it."""
     history = filled([10, 20])
-    history.take([Measurement(raw_ns=30, theta_ns=1, variance=1e-12, server="a", excess_s=0.0)], epoch=2)
+    history.take([Measurement(raw_ns=30, theta_ns=1, variance=1e-12, server="a", delay_s=0.0)], epoch=2)
     assert (len(history), history.epoch, history.first_raw_ns) == (1, 2, 30)
 
 

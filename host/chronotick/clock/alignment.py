@@ -18,7 +18,8 @@ averaged with weights 1 / d^2.
 
 *Shift.* A server's theta is moved by (g - m) T / (T + v): v = s^2 is the variance of its mean, T what the scatter of
 all means around g has beyond their own variances. Servers that do not differ are left exactly as they are, and so is a
-server that is alone. No shift exceeds the server's own root distance: it stays inside its own claim.
+server that is alone. No shift exceeds the server's own root distance: it stays inside its own claim. Fixes that the
+floor reads again are moved by what is known then (`Floor.update`).
 
 Where configured, what grows with a server's delay is taken off before (`delay_slope.py`).
 """
@@ -104,6 +105,8 @@ class Alignment:
         self._delays: DelayFloor = DelayFloor()
         self._paths: dict[str, _Path] = {}
         self._fixes: int = 0
+        # What each server's fixes are moved by at present, ns.
+        self.shifts_ns: dict[str, int] = {}
 
     def level(self, fix: Fix, belief: ClockState | None) -> Fix:
         """The fix with its theta on the common level; its bounds stay as they are. Arguments as of `shift_ns`."""
@@ -116,7 +119,7 @@ class Alignment:
         if self._slopes is not None:
             self._slopes.restart(kind)
         if kind is Kind.TIME_BASE:
-            self._delays, self._paths, self._fixes = DelayFloor(), {}, 0
+            self._delays, self._paths, self._fixes, self.shifts_ns = DelayFloor(), {}, 0, {}
 
     def shift_ns(self, fix: Fix, belief: ClockState | None) -> int:
         """Take a fix, and say what to add to its theta.
@@ -134,15 +137,24 @@ class Alignment:
         if belief is not None and belief.fixes >= YOUNG_FIXES:
             path.add(ns_to_s(fix.theta_ns - belief.theta_at_ns(fix.raw_ns)), excess_s)
         self._forget()
-        known = [one for one in self._paths.values() if one.fixes >= ENOUGH]
-        if path.fixes < ENOUGH or len(known) < 2:
-            return 0
-        level_s = _level_s(known)
-        between_s2 = sum((one.mean_s - level_s) ** 2 - one.variance_s2 for one in known) / len(known)
+        self.shifts_ns = self._all_shifts_ns()
+        return self.shifts_ns.get(fix.server, 0)
+
+    def _all_shifts_ns(self) -> dict[str, int]:
+        known = {name: one for name, one in self._paths.items() if one.fixes >= ENOUGH}
+        if len(known) < 2:
+            return {}
+        level_s = _level_s(list(known.values()))
+        between_s2 = sum((one.mean_s - level_s) ** 2 - one.variance_s2 for one in known.values()) / len(known)
         if between_s2 <= 0.0:
-            return 0
-        shift_s = (level_s - path.mean_s) * between_s2 / (between_s2 + path.variance_s2)
-        return s_to_ns(min(max(shift_s, -fix.root_distance_s), fix.root_distance_s))
+            return {}
+        shifts_s = {
+            name: (level_s - one.mean_s) * between_s2 / (between_s2 + one.variance_s2) for name, one in known.items()
+        }
+        return {
+            name: s_to_ns(min(max(shift_s, -known[name].claim_s), known[name].claim_s))
+            for name, shift_s in shifts_s.items()
+        }
 
     def _forget(self) -> None:
         gone = [name for name, one in self._paths.items() if self._fixes - one.heard > FORGOTTEN_AFTER]

@@ -81,11 +81,13 @@ class Bank:
         rate: float = 0.0,
         rate_sigma: float | None = None,
         log_weight: Vector | None = None,
+        sigma_s: float | None = None,
     ) -> None:
         """Start all members at the measurement `z_s`, with the rate's prior.
 
         `rate_sigma` None means `tuning.rate_prior`. `log_weight`, shape (members,), carries over what an earlier
-        bank of the same tuning has learned.
+        bank of the same tuning has learned. With `sigma_s` > 0 the offset is no measurement, but is known so well:
+        what comes first can be compared with it.
         """
         wander = np.array(tuning.quiet_wander + tuning.wander_grid)
         q, c, k = (
@@ -104,7 +106,7 @@ class Bank:
         sigma = tuning.rate_prior if rate_sigma is None else rate_sigma
         self._x: Vector = np.full(members, z_s)
         self._f: Vector = np.full(members, rate)
-        self._p00: Vector = self.noise_variances(noise_s, excess_s)
+        self._p00: Vector = self.noise_variances(noise_s, excess_s) if sigma_s is None else np.full(members, sigma_s**2)
         self._p01: Vector = np.zeros(members)
         self._p11: Vector = np.full(members, sigma**2)
         decades: Vector = np.log10(q / tuning.wander_grid[0])
@@ -112,7 +114,7 @@ class Bank:
         self._log_weight: Vector = (self._prior if log_weight is None else log_weight).copy()
         self._weight: Vector = _normalised(self._log_weight)
         self._started_with = members
-        self._updates = 1
+        self._updates = 1 if sigma_s is None else UNGUARDED_UPDATES
 
     @property
     def members(self) -> int:

@@ -12,7 +12,7 @@ class Measurement(msgspec.Struct, frozen=True):
         theta_ns: measured UTC minus raw clock.
         variance: posterior-mean measurement variance (geometric mean over the bank), s^2.
         server: name of the server.
-        excess_s: round-trip delay above the server's running minimum, s.
+        delay_s: round-trip delay, s, of which what exceeds the server's least is taken for queueing.
         likely_variance: the variance that the bank's favourite noise model alone gives it, s^2; 0 until the bank has
             taken it. What runs on one noise model needs this: a mean of models is none.
         rest_s: what rounding `theta_ns` to whole nanoseconds has left out, s: a mean of several fixes knows less than
@@ -23,6 +23,6 @@ class Measurement(msgspec.Struct, frozen=True):
     theta_ns: int
     variance: float
     server: str
-    excess_s: float
+    delay_s: float
     likely_variance: float = 0.0
     rest_s: float = 0.0

@@ -45,9 +45,12 @@ class Jury:
         self._row: list[_Suspect] = []
         self._scattered = False
 
-    def rule(self, measurement: Measurement, innovation_s: float, sigma_s: float) -> Ruling:
-        """Judge `innovation_s`, the fix minus the line, whose predicted standard deviation is `sigma_s` > 0."""
-        if abs(innovation_s) - 0.5 * measurement.excess_s <= SUSPECT_SIGMA * sigma_s:
+    def rule(self, measurement: Measurement, innovation_s: float, sigma_s: float, excess_s: float) -> Ruling:
+        """Judge `innovation_s`, the fix minus the line, whose predicted standard deviation is `sigma_s` > 0.
+
+        `excess_s` >= 0: how long the round trip took above the server's least.
+        """
+        if abs(innovation_s) - 0.5 * excess_s <= SUSPECT_SIGMA * sigma_s:
             self.clear()
             return Ruling.CLEAR
         if self._scattered:

@@ -54,7 +54,7 @@ class Thinner:
 def _average(waiting: list[Measurement]) -> Measurement:
     """Inverse-variance mean of instants and offsets alike, so that a steady drift cancels.
 
-    Excess and variance are averaged with the same weights, not reduced by their number: the errors are alike.
+    Delay and variance are averaged with the same weights, not reduced by their number: the errors are alike.
     """
     newest = waiting[-1]
     if len(waiting) == 1:
@@ -71,5 +71,5 @@ def _average(waiting: list[Measurement]) -> Measurement:
         rest_s=rest_s + (higher_ns - round(higher_ns)) * 1e-9,
         variance=len(weights) / total,
         server=newest.server,
-        excess_s=sum(share * one.excess_s for share, one in zip(shares, waiting, strict=True)),
+        delay_s=sum(share * one.delay_s for share, one in zip(shares, waiting, strict=True)),
     )
