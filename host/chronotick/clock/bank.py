@@ -12,7 +12,7 @@ positive when theta grows, that is when the raw clock is slow. q is the wander, 
 noise, s/sqrt(s), 1e-9 but never more than 30 s times q: a clock that is quiet over hours is quiet over seconds too,
 and with s fixed an oven-controlled oscillator would be followed as if it jittered fifty times more than it does.
 sigma0 is the measured scale of the noise of fixes (`NoiseScale`, times the server's share, `ServerNoise`), excess what
-the round trip took above the server's best (`DelayFloor`).
+the round trip took above the server's best, and what that may have queued itself (`DelayFloor`).
 
 Nobody knows q of the oscillator at hand, by which factor c the measured scale misleads, nor how much k of a queue
 shows up as error. No single choice serves a LAN and the Internet, a quiet room and a busy laptop: so every
@@ -32,7 +32,7 @@ The state itself is updated with Huber's weight on the fix: where |e| > 2.5 sqrt
 the network explains it, almost fully where the clock must have moved, because the fix is far better than the line. To
 grow S instead, as is usual, is to doubt the fix for what the clock did: on a recorded oscillator whose rate moves in
 bursts the error a minute ahead is a tenth larger. The first five fixes are taken at face value, because the prior has
-nothing to compare them with.
+nothing to compare them with; not so where the bank starts from an offset that is known to some deviation.
 
 Assumptions. Fixes come in about the order of the raw clock (one that is late is compared with where the line was at
 its instant); noise is independent between fixes; a constant path asymmetry is
