@@ -163,7 +163,16 @@ def test_an_epoch_is_read_again_whenever_it_has_doubled(simulate: Callable, read
     floor = Floor(Tuning())
     feed(floor, simulate(seed=1, fixes=600, poll_s=16.0).fixes)
     assert [count for count in read_again if count >= 8] == [8, 16, 32]
-    assert floor._read == []
+
+
+def test_after_a_step_the_network_is_known_and_nothing_is_read_again(simulate: Callable, read_again: list[int]) -> None:
+    run = simulate(seed=1, fixes=160, poll_s=16.0)
+    floor = Floor(Tuning())
+    feed(floor, run.fixes[:80])
+    read_again.clear()
+    after = [msgspec.structs.replace(one, theta_ns=one.theta_ns + S) for one in run.fixes[80:]]
+    assert feed(floor, after)[-1].state.epoch == 1
+    assert read_again == []
 
 
 def test_a_first_fix_that_queued_for_long_makes_no_rate(simulate: Callable) -> None:

@@ -211,9 +211,10 @@ class Floor:
         """A new bank that stands on one measurement, which is also the reference."""
         self._reference_ns = one.theta_ns
         self._bank = self._new_bank(0.0, *self._noise_of(one, noise_s))
-        self._read_s = math.inf if self._noise.known else 0.0
+        # After a step the network is the one that is known.
+        self._read = [] if self._noise.known else [self._moved(one, -1)]
+        self._read_s = 0.0
         self._noise.add(one.raw_ns, one.theta_ns)
-        self._read = [self._moved(one, -1)]
         self._fixes = 1
         return self._bank
 
