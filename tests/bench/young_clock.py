@@ -3,8 +3,8 @@
     python tests/bench/young_clock.py [--seeds 100] [--first 5000] [--processes 2] [--json]
 
 Simulated clocks and servers through `Alignment` and `Floor`, polled at one interval, in us: the mean absolute error of
-the line in the first quarter of the run (without its first ten minutes) and in the rest; as built, with the first
-fixes read once as they came (`READ_AGAIN_AT` emptied), and of the newest fix. `worst` is the first quarter's error in
+the line in the first quarter of the run (without its first ten minutes) and in the rest; as built, with every
+fix read once as it came (`READ_AGAIN_AT` emptied), and of the newest fix. `worst` is the first quarter's error in
 the worst run. Where paths differ by a constant the mean of each run's last quarter is taken off. The ratio's interval
 is two standard errors over the seeds, which are pairs.
 """

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from chronotick.clock.bank import Bank
 from chronotick.clock.discontinuity import Kind
+from chronotick.clock.excess import DelayFloor
 from chronotick.clock.floor import Floor, FloorUpdate, Verdict
 from chronotick.clock.state import ClockState
 from chronotick.clock.tuning import Tuning
@@ -176,7 +177,7 @@ def test_after_a_step_the_network_is_known_and_nothing_is_read_again(simulate: C
 
 
 def test_a_first_fix_that_queued_for_long_makes_no_rate(simulate: Callable) -> None:
-    """It is alone with its server at first, so its delay is the least: 30 ms off, believed, in three steps of 16 s."""
+    """30 ms off, and its server is not heard again among the first eight: its delay is the least, no queue shows."""
     worst_s = []
     for seed in range(20):
         run = simulate(seed=seed, fixes=40, poll_s=16.0, servers=5)
@@ -184,10 +185,11 @@ def test_a_first_fix_that_queued_for_long_makes_no_rate(simulate: Callable) -> N
         queued = msgspec.structs.replace(
             first, theta_ns=first.theta_ns + 30 * S // 1000, delay_s=first.delay_s + 0.06, root_distance_s=0.1
         )
-        updates = feed(Floor(Tuning()), [queued, *run.fixes[1:]])
+        heard = [i for i in range(40) if i not in (3, 5)]
+        updates = feed(Floor(Tuning()), [queued, *(run.fixes[i] for i in heard[1:])])
         errors_s = [
-            abs(update.state.theta_at_ns(one.raw_ns) - int(truth_ns)) / S
-            for update, one, truth_ns in zip(updates, run.fixes, run.truth_ns, strict=True)
+            abs(update.state.theta_at_ns(run.fixes[i].raw_ns) - int(run.truth_ns[i])) / S
+            for update, i in zip(updates, heard, strict=True)
         ]
         assert {update.state.epoch for update in updates} == {0}
         worst_s.append(max(errors_s[8:]))
@@ -216,8 +218,21 @@ def test_what_is_learned_of_the_network_mends_what_was_read_before(
 def test_fixes_of_one_instant_say_nothing_of_noise_and_are_not_read_again_later(fix: Callable) -> None:
     """Forty servers at once, and then time goes on: the scale is known after what there was to read again is gone."""
     at_once = [fix(S, 1000 * i, server=f"s{i}") for i in range(40)]
-    later = [fix((2 + i) * S, 1000 * i, server=f"s{i}") for i in range(10)]
-    assert {update.verdict for update in feed(Floor(Tuning()), [*at_once, *later])} <= {Verdict.USED, Verdict.HELD}
+    later = [fix(20 * (1 + i) * S, (-1) ** i * 10**6, server=f"s{i}") for i in range(10)]
+    assert {update.verdict for update in feed(Floor(Tuning()), [*at_once, *later])} <= {Verdict.USED}
+
+
+def test_the_least_of_few_delays_is_doubted(fix: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second server's first fix has no excess by definition: it counts as noisier than if that were known."""
+
+    def variance_s2() -> float:
+        rng = np.random.default_rng(3)
+        known = [fix(16 * i * S + S, round(rng.normal(0, 1e-4) * S), delay_s=0.01) for i in range(40)]
+        return feed(Floor(Tuning()), [*known, fix(700 * S, 0, server="b", delay_s=0.01)])[-1].measurements[0].variance
+
+    doubted_s2 = variance_s2()
+    monkeypatch.setattr(DelayFloor, "doubt", lambda _, server: 0.0)
+    assert doubted_s2 > 1.1 * variance_s2()
 
 
 def test_fixes_that_are_read_again_stand_on_the_level_of_then(simulate: Callable) -> None:
