@@ -215,13 +215,6 @@ def test_what_is_learned_of_the_network_mends_what_was_read_before(
     assert np.mean(again_s) < 0.85 * np.mean(errors_s())
 
 
-def test_fixes_of_one_instant_say_nothing_of_noise_and_are_not_read_again_later(fix: Callable) -> None:
-    """Forty servers at once, and then time goes on: the scale is known after what there was to read again is gone."""
-    at_once = [fix(S, 1000 * i, server=f"s{i}") for i in range(40)]
-    later = [fix(20 * (1 + i) * S, (-1) ** i * 10**6, server=f"s{i}") for i in range(10)]
-    assert feed(Floor(Tuning()), [*at_once, *later])[-1].state is not None
-
-
 def test_the_least_of_few_delays_is_doubted(fix: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second server's first fix has no excess by definition: it counts as noisier than if that were known."""
 
