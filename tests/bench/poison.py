@@ -81,6 +81,9 @@ class Poison(msgspec.Struct):
     def correction_s(self, state: ClockState, raw_ns: int) -> float:
         return self.level_s + self.slope * state.ahead_s(raw_ns)
 
+    def sigma_s(self, state: ClockState, raw_ns: int) -> None:
+        """It only forecasts."""
+
 
 class FooledGate(Gate):
     """Gives everybody the weights that it was told last."""

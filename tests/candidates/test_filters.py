@@ -261,3 +261,45 @@ def test_numbers_stay_finite(fixes: int) -> None:
     assert np.abs(filters.offset_s).max() < 1e-7
     states, _ = filters.lines(np.ones(6, bool))
     assert np.abs(states[1:]).max() < 1e-6
+
+
+@pytest.mark.parametrize("kind", ["line", "cycles", "tuned cycles", "walking period", "decay"])
+def test_the_spread_ahead_is_what_small_steps_would_make_of_it(kind: str) -> None:
+    """Mean and variance at three horizons at once are those of filters that go there in steps of a second: to 2 %, and
+    to a factor of 1.7 where phase or period walk: the one counts in the mean over all phases, the other as if what it
+    adds grew in a straight line."""
+    none = np.zeros(2)
+    period = np.array([900.0, 7200.0])
+    motion: Motion = {
+        "line": Cycles(np.ones(2), 0),
+        "cycles": Cycles(period, 2),
+        "tuned cycles": TunedCycles(period, 1, 1.2, none + 0.2 / np.sqrt(period)),
+        "walking period": TunedCycles(period, 1, 1.2, none),
+        "decay": Decay(np.array([300.0, 20_000.0])),
+    }[kind]
+    # What is known of them at first leaves the walks room to show.
+    sigma = np.full((motion.size, 2), 3e-9)
+    walk = np.full((motion.size, 2), 1e-9)
+    if motion.bounded:
+        walk[:-1] = 1e-11
+        sigma[-1], walk[-1] = (0.05, 1e-2) if kind == "walking period" else (1e-3, 1e-5)
+    filters = Filters(motion, np.array([1e-10, 1e-9]), walk, sigma, 1e-9)
+    filters.start(1e-6, 1e-12, 2e-9, 1e-17)
+    filters.extra[: min(motion.size, 2)] = 2e-7
+    if kind == "walking period":
+        filters._p[-1, -1] = 1e-12
+    before = filters.extra.copy()
+    h_s = np.array([0.0, 300.0, 1500.0])
+    said, variance = filters.spread(h_s)
+    assert (filters.extra == before).all()
+    slow = filters.some(np.ones(2, bool))
+    for i, h in enumerate(h_s):
+        for _ in range(round(h - (h_s[i - 1] if i else 0.0))):
+            slow.predict(1.0)
+        assert said[i] == pytest.approx(slow.offset_s, rel=1e-6)
+        if not motion.bounded:
+            assert np.sqrt(variance[i]) == pytest.approx(np.sqrt(slow._p[0, 0]), rel=0.02)
+        else:
+            ratio = np.sqrt(variance[i] / slow._p[0, 0])
+            assert (ratio > 0.75).all(), h
+            assert (ratio < 1.7).all(), h

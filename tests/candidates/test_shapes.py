@@ -250,3 +250,27 @@ def test_a_phase_that_walks_is_expected(clock: Callable) -> None:
     none = msgspec.structs.replace(some, phase_walks=(0.0,) * 4)
     knows, does_not = (errors(wandering, Shapes(Tuning(), one), HARMONIC, 600.0, 9000)[0] for one in (some, none))
     assert knows < 0.95 * does_not
+
+
+@pytest.mark.parametrize("h_s", [30.0, 600.0])
+def test_a_cycle_knows_how_far_it_errs(cycling, h_s: float) -> None:  # type: ignore[no-untyped-def]
+    """Its errors are of the size that it believes, ten minutes ahead far below what the floor believes of its own; the
+    vote by errors and a withdrawn curve say nothing of it."""
+    of_it, of_floor = [], []
+    for update, curves in curves_of(cycling.updates, Shapes(Tuning(), QUICK), every=4):
+        state = update.state
+        at_ns = state.raw_ns + round(h_s * S)
+        if HARMONIC not in curves or state.raw_ns < 7200 * S or at_ns > cycling.t_s[-1] * S:
+            continue
+        curve = curves[HARMONIC]
+        error_s = (state.theta_at_ns(at_ns) - cycling.true_ns(at_ns)) / S + curve.correction_s(state, at_ns)
+        sigma_s = curve.sigma_s(state, at_ns)
+        assert sigma_s is not None
+        of_it.append(error_s / sigma_s)
+        of_floor.append(sigma_s / state.sigma_s(at_ns))
+        if HARMONIC_H in curves:
+            assert curves[HARMONIC_H].sigma_s(state, at_ns) is None
+    assert len(of_it) > 50
+    assert 0.5 < float(np.sqrt(np.mean(np.square(of_it)))) < 1.6
+    if h_s == 600.0:
+        assert float(np.median(of_floor)) < 0.4

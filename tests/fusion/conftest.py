@@ -81,6 +81,7 @@ class OwnLine(msgspec.Struct, frozen=True):
     origin_raw_ns: int = RAW0_NS
     end_raw_ns: int = RAW0_NS + 10**15
     span_s: float = 1e6
+    believed_s: float | None = None
 
     @property
     def name(self) -> str:
@@ -88,6 +89,9 @@ class OwnLine(msgspec.Struct, frozen=True):
 
     def correction_s(self, state: ClockState, raw_ns: int) -> float:
         return self.offset_s + self.slope * (raw_ns - self.origin_raw_ns) / S
+
+    def sigma_s(self, state: ClockState, raw_ns: int) -> float | None:
+        return self.believed_s
 
 
 class Oscillator(msgspec.Struct, frozen=True, eq=False):

@@ -164,6 +164,18 @@ def test_the_fused_calibration_counts_at_the_fix_only_for_who_has_left_the_floor
     assert at["own"][0] == at["own"][1] == at["own"][2] > 0.9
 
 
+def test_who_knows_how_far_it_errs_says_so_by_its_weight(state: Callable, own_line: Callable, open_gate: Gate) -> None:
+    """The answer's sigma is the floor's where nobody knows another, and the weighted sum where somebody does."""
+    now = state()
+    at_ns = now.raw_ns + 64 * S
+    floor_s = now.sigma_s(at_ns)
+    assert mix(now, [], open_gate, at_ns, CLIP).ratio == 1.0
+    assert mix(now, [own_line(1e-6)], open_gate, at_ns, CLIP).ratio == pytest.approx(1.0)
+    mixed = mix(now, [own_line(1e-6, believed_s=0.1 * floor_s)], open_gate, at_ns, CLIP)
+    assert mixed.share > 0.9
+    assert mixed.ratio == pytest.approx(1.0 - 0.9 * mixed.share)
+
+
 def test_a_rule_s_curve_is_heard_further_out_than_the_clip(state: Callable, own_line: Callable) -> None:
     """The rule says that the floor's model is wrong, sigma and all; thirty sigma bound it too."""
     now = state()

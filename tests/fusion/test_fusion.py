@@ -246,3 +246,32 @@ def test_only_a_settled_floor_fills_the_library(state: Callable) -> None:
     assert fused is not None
     # An hour at 10 ppm is 36 ms, which the first twenty lines would have put into it.
     assert fused.half_widths_s[-1] < 1e-3
+
+
+def test_intervals_hear_what_the_answer_believed_of_itself(
+    state: Callable, own_line: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who stands in the floor's place and believes to err by 3 us is held to that: at the fix and when it is scored."""
+    fusion = Fusion(Tuning(), FusionConfig(), [])
+    settled: list[tuple[list[float], list[float]]] = []
+    scored: list[tuple[float, float]] = []
+    settle, score = fusion.intervals.settle, fusion.intervals.score
+
+    def settling(floor_s: list[float], fused_s: list[float]) -> None:
+        settled.append((floor_s, fused_s))
+        settle(floor_s, fused_s)
+
+    def scoring(*args: object, **kwargs: object) -> None:
+        scored.append((kwargs["sigma_s"], kwargs["fused_sigma_s"]))
+        score(*args, **kwargs)
+
+    monkeypatch.setattr(fusion.intervals, "settle", settling)
+    monkeypatch.setattr(fusion.intervals, "score", scoring)
+    for i in range(60):
+        now = state(RAW0_NS + 64 * i * S)
+        rule = own_line(0.0, slope=1e-9, trusted=True, origin_raw_ns=now.raw_ns, believed_s=3e-6)
+        fusion.on_update(updated(now), [rule])
+    assert len(scored) > 50
+    for floor_s, fused_s in [*scored[20:], *zip(*settled[-1], strict=True)]:
+        assert floor_s != pytest.approx(3e-6)
+        assert fused_s == pytest.approx(3e-6)

@@ -204,3 +204,55 @@ def test_a_fused_record_goes_on_from_the_floor_s() -> None:
     assert model.multipliers(H, 1.0)[-1] <= floor[-1]
     assert model.multipliers(H, 1.0)[1] < floor[1]
     assert new.multipliers(H, 1.0)[-1] > 1.3 * floor[-1]
+
+
+def test_the_fused_width_follows_what_the_answer_believes_at_once() -> None:
+    """A cycle is learned: the answer's sigma falls to a twentieth of the floor's, and its errors with it. Widths are
+    right from the first score after that; by errors alone it takes hundreds of scores."""
+    rng = np.random.default_rng(18)
+    covered: dict[bool, list[bool]] = {True: [], False: []}
+    width: dict[bool, list[float]] = {True: [], False: []}
+    for told in covered:
+        model = IntervalModel([H])
+        for i in range(700):
+            ratio = 1.0 if i < 400 else 0.05
+            fused = ratio * float(rng.standard_normal())
+            model.settle([1.0], [ratio if told else 1.0])
+            half = model.multipliers(H, 1.0, ratio if told else 1.0)[1]
+            if i >= 400:
+                covered[told].append(abs(fused) <= half)
+                width[told].append(half)
+            model.score(
+                0,
+                round(i * H * S),
+                floor_error_s=float(rng.standard_normal()),
+                fused_error_s=fused,
+                sigma_s=1.0,
+                fused_sigma_s=ratio if told else None,
+                variance_s2=0.0,
+                issued=model.issued(0),
+            )
+    assert np.mean(covered[True]) == pytest.approx(0.9, abs=0.04)
+    assert max(width[True]) < 0.05 * Z[1] * 1.5
+    assert np.mean(covered[False][:100]) > 0.97
+    assert np.mean(width[False][:100]) > 2.0 * np.mean(width[True][:100])
+
+
+def test_sigma_narrows_by_what_the_answer_believes_and_has_shown() -> None:
+    """Believed a tenth and shown to be half of that again is a twentieth; and it never widens the floor's."""
+    model = IntervalModel([H])
+    rng = np.random.default_rng(19)
+    for i in range(600):
+        model.score(
+            0,
+            round(i * H * S),
+            floor_error_s=float(rng.standard_normal()),
+            fused_error_s=0.05 * float(rng.standard_normal()),
+            sigma_s=1.0,
+            fused_sigma_s=0.1,
+            variance_s2=0.0,
+            issued=model.issued(0),
+        )
+    assert model.shrink(H, 1.0, 0.1) == pytest.approx(0.055, abs=0.01)
+    assert model.shrink(H, 1.0, 5.0) == 1.0
+    assert model.shrink(H, 0.0, 0.1) == 1.0

@@ -73,6 +73,30 @@ def test_a_rise_of_sigma_takes_over_what_it_was_widened_by() -> None:
     assert widths(model, 6.0) == pytest.approx(2.0 * widths(model, 3.0))
 
 
+def test_the_same_holds_for_what_the_fused_answer_believes_of_itself() -> None:
+    """Fused errors of three of its own sigma, then three times that sigma: its widths stay, and the floor's as well."""
+    rng = np.random.default_rng(23)
+    model = IntervalModel([H])
+    for i in range(1500):
+        model.settle([1.0], [0.1])
+        model.score(
+            0,
+            round(i * H * S),
+            floor_error_s=float(rng.standard_normal()),
+            fused_error_s=0.3 * float(rng.standard_normal()),
+            sigma_s=1.0,
+            fused_sigma_s=0.1,
+            variance_s2=0.0,
+            issued=model.issued(0),
+        )
+    model.settle([1.0], [0.1])
+    before = model.multipliers(H, 1.0, 0.1)[AT_90]
+    assert before == pytest.approx(0.3 * Z[AT_90], rel=0.2)
+    model.settle([1.0], [0.3])
+    assert model.multipliers(H, 1.0, 0.3)[AT_90] == pytest.approx(before, rel=0.2)
+    assert model.multipliers(H, 0.0)[AT_90] == pytest.approx(Z[AT_90], rel=0.2)
+
+
 def test_the_sigma_that_scores_are_held_against_is_followed() -> None:
     """Scores at the new sigma make it the usual one: then widths are again what errors show in it."""
     model = learned(0.1)
@@ -94,7 +118,7 @@ def test_the_floor_tells_its_sigma_at_each_fix(state: Callable, monkeypatch: pyt
     """At every rung what it says of that horizon now, also before anything is scored."""
     fusion = Fusion(Tuning(), FusionConfig(), [])
     told: list[list[float]] = []
-    monkeypatch.setattr(fusion.intervals, "settle", told.append)
+    monkeypatch.setattr(fusion.intervals, "settle", lambda floor_s, fused_s: told.append(floor_s))
     for i in range(2):
         now = state(1_000 * S + 60 * i * S)
         fusion.on_update(updated(now))

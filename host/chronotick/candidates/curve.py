@@ -1,7 +1,6 @@
 """What a local candidate says: a curve to lay beside the floor's line. It is a `fusion/candidate.py` candidate."""
 
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, Protocol
 
 from chronotick.clock.state import ClockState
 from chronotick.units import s_to_ns
@@ -9,8 +8,17 @@ from chronotick.units import s_to_ns
 # The same few horizons of one state are asked for again and again; so many answers are remembered.
 _REMEMBERED: Final = 64
 
-Correction: TypeAlias = Callable[[ClockState, int], float]
-"""Theta minus the line of a state at an instant, s. An object with `__call__`, so that a curve can be stored."""
+
+class Correction(Protocol):
+    """What a curve is made of. Objects, not closures, so that a curve can be stored."""
+
+    def __call__(self, state: ClockState, raw_ns: int, /) -> float:
+        """Theta minus the line of `state` at an instant, s."""
+        ...
+
+    def sigma_s(self, state: ClockState, raw_ns: int, correction_s: float, /) -> float | None:
+        """Standard deviation of that theta, s, where the correction is `correction_s`; None where nobody knows it."""
+        ...
 
 
 class Curve:
@@ -21,7 +29,7 @@ class Curve:
         origin_raw_ns, epoch: the fix that it was made at.
         span_s: history that it was made from, s.
         reach_s: how far ahead it says anything, s.
-        correction: theta minus the line of a state at an instant, s; see `correction_s`.
+        correction: what it says; see `correction_s`.
         trusted: a rule has decided that the floor's line is wrong here.
         log_odds: mean decimal logarithm of the odds of its shape; see `fusion/candidate.py`.
     """
@@ -59,6 +67,10 @@ class Curve:
             self._known[asked] = self._correction(state, raw_ns)
         return self._known[asked]
 
+    def sigma_s(self, state: ClockState, raw_ns: int) -> float | None:
+        """See `fusion/candidate.py`."""
+        return self._correction.sigma_s(state, raw_ns, self.correction_s(state, raw_ns))
+
 
 def withdrawn(name: str, state: ClockState) -> Curve:
     """In the place of a curve that no longer holds: it ends at once, so it says nothing anywhere."""
@@ -77,3 +89,6 @@ class _Nothing:
 
     def __call__(self, later: ClockState, at_raw_ns: int) -> float:
         return 0.0
+
+    def sigma_s(self, later: ClockState, at_raw_ns: int, correction_s: float) -> None:
+        """Nobody speaks."""

@@ -15,6 +15,7 @@ The covariance is kept whole and made symmetric every few updates: with a noise 
 rounding of the plain form grows until it is no covariance any more. A filter that is no longer finite is dropped.
 """
 
+import copy
 import math
 from typing import Final
 
@@ -26,6 +27,7 @@ from chronotick.clock.bank import DEGREES, HUBER_SIGMA, LOG_T
 
 # No variance falls below this, s^2 or 1.
 _LEAST: Final = 1e-30
+_LEAST_STEP_S: Final = 1e-3
 # Rounding makes the covariance a little asymmetric at each step; it takes hundreds of them to matter.
 _SYMMETRISE_EVERY: Final = 8
 
@@ -141,9 +143,32 @@ class Filters:
         ahead: Vector = self._x[0] + h_s * self._x[1] + (self.motion.offset_of(h_s) * self._x[2:]).sum(axis=0)
         return ahead
 
+    def spread(self, h_s: Vector) -> tuple[Vector, Vector]:
+        """Offsets of all filters `h_s` seconds on, s, and their variances, s^2; `h_s` of shape (H,), both (H, N)."""
+        count = len(self)
+        each, h = np.tile(np.arange(count), len(h_s)), np.repeat(h_s, count)
+        states, p, motion = self._x[:, each], self._p[:, :, each], self.motion.kept(each)
+        said = states[0] + h * states[1] + (motion.offset_of(h) * states[2:]).sum(axis=0)
+        gain = np.concatenate((np.ones((1, len(h))), h[None], motion.step(h, states[2:]).gain))
+        variance = np.einsum("in,ijn,jn->n", gain, p, gain)
+        variance += h * (self._white_fm2 + (h * h / 3.0) * self._q2[each])
+        walk2 = self._walk2[:, each]
+        for i, times in motion.bounded:
+            room = np.maximum(times * times * self._most[i, each] - p[2 + i, 2 + i], 0.0)
+            walk2[i] = np.minimum(walk2[i], room / np.maximum(h, _LEAST_STEP_S))
+        variance += motion.walked_s2(h, states[2:], walk2)
+        shape = (len(h_s), count)
+        return said.reshape(shape), np.maximum(variance, _LEAST).reshape(shape)
+
     def lines(self, which: NDArray[np.bool_]) -> tuple[Vector, Motion]:
         """States, shape (2 + extra, m), and the motion of the filters of a mask, shape (N,)."""
         return self._x[:, which].copy(), self.motion.kept(which)
+
+    def some(self, which: NDArray[np.bool_]) -> "Filters":
+        """A copy of the filters of a mask, shape (N,)."""
+        made = copy.copy(self)
+        made.keep(which)
+        return made
 
     def lost(self) -> NDArray[np.bool_] | None:
         """Which filters are no longer finite; None when all are."""

@@ -42,12 +42,15 @@ class Motion(Protocol):
         """Extra states per filter."""
         ...
 
-    def offset_of(self, h_s: float) -> Vector:
-        """What each extra state adds to theta within `h_s` seconds, per unit of it: the integral of its rate, s."""
+    def offset_of(self, h_s: float | Vector) -> Vector:
+        """What each extra state adds to theta within `h_s` seconds, per unit of it: the integral of its rate, s.
+
+        `h_s` is the same for all filters or of shape (filters,).
+        """
         ...
 
-    def step(self, h_s: float, states: Vector) -> Step:
-        """The motion over `h_s` seconds, around the extra states `states`."""
+    def step(self, h_s: float | Vector, states: Vector) -> Step:
+        """The motion over `h_s` seconds, the same for all filters or shape (filters,), around the states `states`."""
         ...
 
     def blur(self, h_s: float, states: Vector, p: Vector) -> None:
@@ -62,8 +65,17 @@ class Motion(Protocol):
         """Take what the states say of the motion itself into it, in place."""
         ...
 
-    def kept(self, which: NDArray[np.bool_]) -> "Motion":
-        """The motion of some of the filters only."""
+    def walked_s2(self, h_s: Vector, states: Vector, walk2: Vector) -> Vector:
+        """Variance that all walks within `h_s` seconds, the motion's own too, add to theta after them, s^2.
+
+        Args:
+            h_s: shape (filters,).
+            walk2: variance per second of the walk of each extra state, shape (extra states, filters).
+        """
+        ...
+
+    def kept(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> "Motion":
+        """The motion of some of the filters only, by mask or by index."""
         ...
 
 
@@ -85,11 +97,11 @@ class Cycles:
         self.size: int = 2 * harmonics
         self.bounded: tuple[tuple[int, float], ...] = ()
 
-    def offset_of(self, h_s: float) -> Vector:
+    def offset_of(self, h_s: float | Vector) -> Vector:
         """See `Motion`."""
         return _gain(self._w(), h_s)
 
-    def step(self, h_s: float, states: Vector) -> Step:
+    def step(self, h_s: float | Vector, states: Vector) -> Step:
         """See `Motion`."""
         return self.turn(h_s)
 
@@ -99,11 +111,22 @@ class Cycles:
     def settle(self, states: Vector) -> None:
         """See `Motion`."""
 
-    def kept(self, which: NDArray[np.bool_]) -> "Cycles":
+    def kept(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> "Cycles":
         """See `Motion`."""
         return Cycles(self.period_s[which], len(self._harmonics))
 
-    def turn(self, h_s: float) -> "_Turn":
+    def walked_s2(self, h_s: Vector, states: Vector, walk2: Vector) -> Vector:
+        """See `Motion`. Both parts of a pair walk alike: within h each unit of what they walk by turns into gains whose
+        squares add up to the integral of 2 (1 - cos(w t)) / w^2, that is 2 (h - sin(w h) / w) / w^2."""
+        return self._walked_s2(h_s, walk2[0::2])
+
+    def _walked_s2(self, h_s: Vector, walk2: Vector) -> Vector:
+        """`walk2`: of each pair, shape (harmonics, filters)."""
+        w = self._w()
+        added: Vector = (walk2 * 2.0 * (h_s - np.sin(w * h_s) / w) / w**2).sum(axis=0)
+        return added
+
+    def turn(self, h_s: float | Vector) -> "_Turn":
         """The pairs' rotation within `h_s` seconds."""
         return _Turn(self._w(), h_s)
 
@@ -152,12 +175,12 @@ class TunedCycles(Cycles):
         self._least_s: Vector = period_s / span
         self._most_s: Vector = period_s * span
 
-    def offset_of(self, h_s: float) -> Vector:
+    def offset_of(self, h_s: float | Vector) -> Vector:
         """See `Motion`. The error of the frequencies is 0, whatever it would add."""
         gain = super().offset_of(h_s)
         return np.concatenate((gain, np.zeros((1, gain.shape[1]))))
 
-    def step(self, h_s: float, states: Vector) -> Step:
+    def step(self, h_s: float | Vector, states: Vector) -> Step:
         """See `Motion`."""
         return _TunedTurn(self.turn(h_s), states[:-1])
 
@@ -172,12 +195,20 @@ class TunedCycles(Cycles):
         added += pairs[:, :, None, None] * pairs
         covariance += added
 
+    def walked_s2(self, h_s: Vector, states: Vector, walk2: Vector) -> Vector:
+        """See `Motion`. A walk of the phase is taken in the mean over all phases, where it is one of both parts by the
+        half of k^2 (a^2 + b^2) each; what an error of the frequencies adds is taken to grow in a straight line."""
+        phase2 = 0.5 * (self._harmonics * self._phase_walk) ** 2 * (states[:-1:2] ** 2 + states[1:-1:2] ** 2)
+        period_s = self.step(h_s, states).gain[-1]
+        added: Vector = self._walked_s2(h_s, walk2[:-1:2] + phase2) + walk2[-1] * period_s**2 * h_s / 3.0
+        return added
+
     def settle(self, states: Vector) -> None:
         """See `Motion`."""
         self.period_s = np.clip(self.period_s / (1.0 + states[-1]), self._least_s, self._most_s)
         states[-1] = 0.0
 
-    def kept(self, which: NDArray[np.bool_]) -> "TunedCycles":
+    def kept(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> "TunedCycles":
         """See `Motion`."""
         kept = TunedCycles(self.period_s[which], len(self._harmonics), 1.0, self._phase_walk[which])
         kept._least_s, kept._most_s = self._least_s[which], self._most_s[which]
@@ -187,9 +218,9 @@ class TunedCycles(Cycles):
 class _Turn:
     """Pairs turned by angles that belong to one time."""
 
-    def __init__(self, w: Vector, h_s: float) -> None:
+    def __init__(self, w: Vector, h_s: float | Vector) -> None:
         self.w: Vector = w
-        self.h_s: float = h_s
+        self.h_s: float | Vector = h_s
         angle = w * h_s
         self.cos: Vector = np.cos(angle)
         self.sin: Vector = np.sin(angle)
@@ -205,7 +236,7 @@ class _Turn:
             a[...] = turned
 
 
-def _gain(w: Vector, h_s: float) -> Vector:
+def _gain(w: Vector, h_s: float | Vector) -> Vector:
     """What both parts of each pair add to theta within `h_s` seconds, shape (2 harmonics, filters), s."""
     angle = w * h_s
     gain: Vector = np.empty((2 * len(w), w.shape[1]))
@@ -248,12 +279,12 @@ class Decay:
         self.size = 1
         self.bounded: tuple[tuple[int, float], ...] = ()
 
-    def offset_of(self, h_s: float) -> Vector:
+    def offset_of(self, h_s: float | Vector) -> Vector:
         """See `Motion`."""
         gain: Vector = -self.tau_s * np.expm1(-h_s / self.tau_s)
         return gain[None]
 
-    def step(self, h_s: float, states: Vector) -> Step:
+    def step(self, h_s: float | Vector, states: Vector) -> Step:
         """See `Motion`."""
         return _Faded(self.offset_of(h_s), np.exp(-h_s / self.tau_s))
 
@@ -263,7 +294,13 @@ class Decay:
     def settle(self, states: Vector) -> None:
         """See `Motion`."""
 
-    def kept(self, which: NDArray[np.bool_]) -> "Decay":
+    def walked_s2(self, h_s: Vector, states: Vector, walk2: Vector) -> Vector:
+        """See `Motion`. A walk w of what dies away adds w^2 tau^2 times the integral of (1 - exp(-t/tau))^2."""
+        gone = -np.expm1(-h_s / self.tau_s)
+        added: Vector = walk2[0] * self.tau_s**2 * (h_s - self.tau_s * gone * (1.0 + 0.5 * gone))
+        return added
+
+    def kept(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> "Decay":
         """See `Motion`."""
         return Decay(self.tau_s[which])
 

@@ -7,11 +7,13 @@ it says only what theta gains from the floor's line on.
 
 import bisect
 import math
+from collections.abc import Mapping
 from typing import Final
 
 from chronotick.candidates.curve import Correction, Curve
 from chronotick.candidates.horizon import HorizonVote
-from chronotick.candidates.lines import Vote
+from chronotick.candidates.lines import Spread, Vote
+from chronotick.candidates.motion import Vector
 from chronotick.candidates.race import Race
 from chronotick.candidates.rules import HorizonRules, RaceRules
 from chronotick.clock.floor import FloorUpdate, Verdict
@@ -91,7 +93,7 @@ class Shapes:
         shares = race.shares((Race.LINE, *kinds))
         del shares[Race.LINE]
         odds = (race.decay_odds if Race.DECAY in kinds else race.cycle_odds).mean
-        return self._curve(name, race, _ByLikelihood(Vote(race, shares), race), odds)
+        return self._curve(name, race, _ByLikelihood(race, shares, self._rules.reach_s), odds)
 
     def _of_errors(self, race: Race) -> Curve | None:
         knots = [
@@ -122,8 +124,9 @@ class Shapes:
 class _ByLikelihood:
     """Correction by the shapes' own lines; whoever else has a share of the vote has the floor's."""
 
-    def __init__(self, vote: Vote, race: Race) -> None:
-        self._vote = vote
+    def __init__(self, race: Race, shares: Mapping[str, Vector], reach_s: float) -> None:
+        self._vote = Vote(race, shares)
+        self._spread = Spread(race, shares, reach_s)
         self._raw_ns = race.raw_ns
         self._reference_ns = race.reference_ns
 
@@ -131,6 +134,15 @@ class _ByLikelihood:
         line_s = ns_to_s(state.theta_ns - self._reference_ns) + state.rate * state.ahead_s(at_raw_ns)
         vote = self._vote
         return vote.offset_s + vote.gain_s(ns_to_s(at_raw_ns - self._raw_ns)) - vote.weight * line_s
+
+    def sigma_s(self, state: ClockState, at_raw_ns: int, correction_s: float) -> float | None:
+        """Of the shapes, of the line, and by how far these are apart: of which the correction is the shapes' share."""
+        shapes_s, share = self._spread.sigma_s(ns_to_s(at_raw_ns - self._raw_ns)), min(self._vote.weight, 1.0)
+        if shapes_s is None or share <= 0.0:
+            return None
+        line = 1.0 - share
+        line_s = state.sigma_s(at_raw_ns)
+        return math.sqrt(share * shapes_s**2 + line * line_s**2 + line / share * correction_s**2)
 
 
 class _ByErrors:
@@ -143,6 +155,9 @@ class _ByErrors:
     def __call__(self, state: ClockState, at_raw_ns: int) -> float:
         gained_s = self._gain_s(ns_to_s(at_raw_ns - self._raw_ns)) - self._gain_s(ns_to_s(state.raw_ns - self._raw_ns))
         return gained_s - state.rate * state.ahead_s(at_raw_ns)
+
+    def sigma_s(self, state: ClockState, at_raw_ns: int, correction_s: float) -> None:
+        """Those who were chosen by their errors have shown that what they think of themselves is not what counts."""
 
     def _gain_s(self, h_s: float) -> float:
         if h_s <= 0.0:

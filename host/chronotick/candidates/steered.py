@@ -161,6 +161,9 @@ class _DyingTrend:
         gained_s = self._gain_s(ns_to_s(at_raw_ns - self._raw_ns)) - self._gain_s(ns_to_s(later.raw_ns - self._raw_ns))
         return gained_s - later.rate * later.ahead_s(at_raw_ns)
 
+    def sigma_s(self, later: ClockState, at_raw_ns: int, correction_s: float) -> None:
+        """A rule does not know how far it errs."""
+
     def _gain_s(self, h_s: float) -> float:
         rules = self._rules
         left = (rules.hold_at * rules.tau_s - h_s) / ((rules.hold_at - rules.hold_from) * rules.tau_s)

@@ -63,6 +63,10 @@ class Candidate(Protocol):
         """
         ...
 
+    def sigma_s(self, state: ClockState, raw_ns: int) -> float | None:
+        """Standard deviation of the candidate's theta at `raw_ns`, s, as it believes; None of whoever does not know."""
+        ...
+
 
 class ForecastCurve:
     """A forecast, integrated exactly: its rate is linear between the points, so theta is a parabola in each step."""
@@ -97,6 +101,9 @@ class ForecastCurve:
         end = min(max(raw_ns, start), self.end_raw_ns)
         line_s = (self.forecast.anchor - state.rate) * ((end - start) / NS_PER_S)
         return self.integral_s(start, end) + line_s
+
+    def sigma_s(self, state: ClockState, raw_ns: int) -> None:
+        """See `Candidate`. Quantiles of a rate are none of its integral."""
 
     def _from_origin_s(self, raw_ns: int) -> float:
         if not self.origin_raw_ns <= raw_ns <= self.end_raw_ns:
@@ -134,6 +141,10 @@ class Levelled:
     def correction_s(self, state: ClockState, raw_ns: int) -> float:
         """See `Candidate`."""
         return self._curve.correction_s(state, raw_ns) - self._standing_s
+
+    def sigma_s(self, state: ClockState, raw_ns: int) -> float | None:
+        """See `Candidate`."""
+        return self._curve.sigma_s(state, raw_ns)
 
 
 class Standing:

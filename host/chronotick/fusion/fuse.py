@@ -23,15 +23,18 @@ class Mix(msgspec.Struct, frozen=True):
         share: weight of all candidates together, 0..1.
         departed: that share, as far as the answer's error is no longer the floor's: at the last fix whoever only
             forecasts still says what the floor says.
+        ratio: standard deviation of the fused theta over the floor's, as those who are heard believe: the sum of theirs
+            by their weights, which is what it is at most. Who does not know its own has the floor's.
     """
 
     correction_s: float
     weights: tuple[tuple[str, float], ...]
     share: float
     departed: float
+    ratio: float
 
 
-ALONE = Mix(correction_s=0.0, weights=((FLOOR, 1.0),), share=0.0, departed=0.0)
+ALONE = Mix(correction_s=0.0, weights=((FLOOR, 1.0),), share=0.0, departed=0.0, ratio=1.0)
 
 
 def mix(state: ClockState, candidates: Sequence[Candidate], gate: Gate, raw_ns: int, clip_sigma: float) -> Mix:
@@ -49,14 +52,17 @@ def mix(state: ClockState, candidates: Sequence[Candidate], gate: Gate, raw_ns: 
         return ALONE
     sigma_s = state.sigma_s(at_ns)
     correction_s = departed = 0.0
+    ratio = weights[FLOOR]
     gone = min(h_s / gate.horizons[0], 1.0)
     for one in heard:
         weight = weights[one.name]
         correction_s += weight * heard_s(one, state, at_ns, sigma_s, clip_sigma)
         apart = gone >= 1.0 or one.correction_s(state, state.raw_ns) != 0.0
         departed += weight * (1.0 if apart else gone)
+        believed_s = one.sigma_s(state, at_ns)
+        ratio += weight if believed_s is None or sigma_s <= 0.0 else weight * believed_s / sigma_s
     share = sum(weights[one.name] for one in heard)
-    return Mix(correction_s, _by_model(weights, candidates), min(share, 1.0), min(departed, 1.0))
+    return Mix(correction_s, _by_model(weights, candidates), min(share, 1.0), min(departed, 1.0), ratio)
 
 
 def fuse(
@@ -81,10 +87,10 @@ def fuse(
     then = mix(state, candidates, gate, until_raw_ns, clip_sigma)
     h_now, h_then = max(state.ahead_s(raw_ns), 0.0), max(state.ahead_s(until_raw_ns), 0.0)
     floor_sigma_s = state.sigma_s(raw_ns)
-    sigma_s = floor_sigma_s * intervals.shrink(h_now, now.departed)
-    sigma_then_s = state.sigma_s(until_raw_ns) * intervals.shrink(h_then, then.departed)
-    half_widths_s = widths_s(state, intervals, raw_ns, now.departed)
-    half_then_s = widths_s(state, intervals, until_raw_ns, then.departed)
+    sigma_s = floor_sigma_s * intervals.shrink(h_now, now.departed, now.ratio)
+    sigma_then_s = state.sigma_s(until_raw_ns) * intervals.shrink(h_then, then.departed, then.ratio)
+    half_widths_s = widths_s(state, intervals, raw_ns, now)
+    half_then_s = widths_s(state, intervals, until_raw_ns, then)
     growths = (max(end - start, 0.0) / length_s for start, end in zip(half_widths_s, half_then_s, strict=True))
     floor_theta_ns = state.theta_at_ns(raw_ns)
     bend = (then.correction_s - now.correction_s) / length_s
@@ -104,11 +110,13 @@ def fuse(
     )
 
 
-def widths_s(state: ClockState, intervals: IntervalModel, raw_ns: int, share: float) -> tuple[float, ...]:
-    """Half widths of the intervals at `LEVELS` at `raw_ns`, s, where candidates have `share` of the
-    weight, as far as the answer has left the floor's (`Mix.departed`). While there are few fixes the outer levels are
-    wider than the calibration says: it has no scores yet, and Student's tails are longer than the normal ones."""
-    half_widths_s = intervals.half_widths_s(state.sigma_s(raw_ns), max(state.ahead_s(raw_ns), 0.0), share)
+def widths_s(state: ClockState, intervals: IntervalModel, raw_ns: int, mixed: Mix) -> tuple[float, ...]:
+    """Half widths of the intervals at `LEVELS` at `raw_ns`, s, of what is said there.
+
+    While there are few fixes the outer levels are wider than the calibration says: it has no scores yet, and Student's
+    tails are longer than the normal ones."""
+    h_s = max(state.ahead_s(raw_ns), 0.0)
+    half_widths_s = intervals.half_widths_s(state.sigma_s(raw_ns), h_s, mixed.departed, mixed.ratio)
     return tuple(one * tail for one, tail in zip(half_widths_s, tails(state.fixes), strict=True))
 
 

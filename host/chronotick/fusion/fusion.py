@@ -16,7 +16,7 @@ from chronotick.forecast.cache import ForecastCache
 from chronotick.forecast.types import Forecast, Refusal
 from chronotick.fusion.candidate import Candidate, ForecastCurve, Levelled, Standing, heard_s
 from chronotick.fusion.explanation import Explanation
-from chronotick.fusion.fuse import fuse, mix
+from chronotick.fusion.fuse import Mix, fuse, mix
 from chronotick.fusion.gate import Gate
 from chronotick.fusion.holdover import HoldOver
 from chronotick.fusion.interval import IntervalModel, Multipliers
@@ -58,6 +58,7 @@ class _Origin(msgspec.Struct, frozen=True):
     state: ClockState
     target_raw_ns: int
     sigma_s: float
+    fused_sigma_s: float
     corrections_s: dict[str, float]
     fused_s: float | None
     issued: Multipliers
@@ -130,9 +131,12 @@ class Fusion:
             self._take(self._levelled(curve, state))
         if advanced and len(self._history):
             self._score_due(state)
-            sigmas_s = [state.sigma_s(state.raw_ns + s_to_ns(horizon_s)) for horizon_s in self.horizons]
-            self.intervals.settle(sigmas_s)
-            self._remember(state, sigmas_s)
+            ahead_ns = [state.raw_ns + s_to_ns(horizon_s) for horizon_s in self.horizons]
+            live, clip = self._live(state), self._config.clip_sigma
+            sigmas_s = [state.sigma_s(at_ns) for at_ns in ahead_ns]
+            mixed = [mix(state, live, self.gate, at_ns, clip) for at_ns in ahead_ns]
+            self.intervals.settle(sigmas_s, [one.ratio * sigma_s for one, sigma_s in zip(mixed, sigmas_s, strict=True)])
+            self._remember(state, live, sigmas_s, mixed)
 
     def restart(self, state: ClockState) -> None:
         """The floor has begun a new epoch without a fix: what it says now, usually that nothing is known."""
@@ -328,6 +332,7 @@ class Fusion:
             floor_error_s=y,
             fused_error_s=None if origin.fused_s is None else y - origin.fused_s,
             sigma_s=origin.sigma_s,
+            fused_sigma_s=origin.fused_sigma_s,
             variance_s2=target.variance_s2,
             issued=origin.issued,
             # How noisy targets are is no question of what the clock did between them.
@@ -346,8 +351,9 @@ class Fusion:
         if found is not None and math.isfinite(found):
             self._disagreement, self._disagreed_ns = found, origin.target_raw_ns
 
-    def _remember(self, state: ClockState, sigmas_s: Sequence[float]) -> None:
-        live = self._live(state)
+    def _remember(
+        self, state: ClockState, live: Sequence[Candidate], sigmas_s: Sequence[float], mixed: Sequence[Mix]
+    ) -> None:
         clip = self._config.clip_sigma
         for rung, horizon_s in enumerate(self.horizons):
             spacing_s = max(horizon_s / _HORIZON_SHARE, self._tuning.target_lag_s / _LAG_SHARE)
@@ -357,17 +363,17 @@ class Fusion:
             self._last_origin_ns[rung] = state.raw_ns
             target_ns = state.raw_ns + s_to_ns(horizon_s)
             sigma_s = sigmas_s[rung]
-            mixed = mix(state, live, self.gate, target_ns, clip)
             origin = _Origin(
                 state=state,
                 target_raw_ns=target_ns,
                 sigma_s=sigma_s,
+                fused_sigma_s=mixed[rung].ratio * sigma_s,
                 corrections_s={
                     one.name: heard_s(one, state, target_ns, sigma_s, clip)
                     for one in live
                     if self.gate.stands(one, rung, state.raw_ns)
                 },
-                fused_s=mixed.correction_s if mixed.share > 0 else None,
+                fused_s=mixed[rung].correction_s if mixed[rung].share > 0 else None,
                 issued=self.intervals.issued(rung),
             )
             self._waiting[rung].append(origin)

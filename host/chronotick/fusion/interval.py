@@ -186,16 +186,19 @@ class IntervalModel:
         self._rules = rules or IntervalRules()
         self._floor = [Track(h, self._rules, lag_s) for h in horizons]
         self._fused = [Track(h, self._rules, lag_s) for h in horizons]
-        # The floor's sigma at all rungs, in logarithms, and the multipliers, as settled last.
+        # Sigma of the floor and of the fused answer at all rungs, in logarithms, and the multipliers, as settled last.
         self._log_sigmas: tuple[float | None, ...] = (None,) * len(self._horizons)
+        self._log_fused: tuple[float | None, ...] = self._log_sigmas
         self._floor_at: list[tuple[float, ...]] = []
         self._fused_at: list[tuple[float, ...]] = []
         self.settle()
 
     def issued(self, rung: int) -> Multipliers:
         """What is held against the next scores of a rung; to be given back to `score`."""
-        log_sigma = self._log_sigmas[rung]
-        return Multipliers(floor=self._floor[rung].issued(log_sigma), fused=self._fused[rung].issued(log_sigma))
+        return Multipliers(
+            floor=self._floor[rung].issued(self._log_sigmas[rung]),
+            fused=self._fused[rung].issued(self._log_fused[rung]),
+        )
 
     def score(
         self,
@@ -207,10 +210,13 @@ class IntervalModel:
         sigma_s: float,
         variance_s2: float,
         issued: Multipliers,
+        fused_sigma_s: float | None = None,
         disagreement: float | None = None,
         settled: bool = True,
     ) -> None:
         """Take one origin's errors; `fused_error_s` is None where nothing but the floor had weight.
+
+        `fused_sigma_s`: what the fused answer believed of itself; None: what the floor did, `sigma_s`.
 
         Widths change with the next `settle`.
 
@@ -225,7 +231,8 @@ class IntervalModel:
                 # It begins where the floor stands: those who were let in were better than that.
                 fused.go_on_from(floor)
                 said = issued.floor
-            fused.add(origin_raw_ns, fused_error_s, sigma_s, variance_s2, said, disagreement)
+            own_s = sigma_s if fused_sigma_s is None else fused_sigma_s
+            fused.add(origin_raw_ns, fused_error_s, own_s, variance_s2, said, disagreement)
         if self._library is not None and settled:
             error_s = floor_error_s if fused_error_s is None else fused_error_s
             self._library.take(rung, origin_raw_ns, error_s, sigma_s)
@@ -241,55 +248,58 @@ class IntervalModel:
         """Half width of the 95 % interval in sigma of the floor, as `multipliers`."""
         return self.multipliers(h_s, share)[AT_95]
 
-    def multipliers(self, h_s: float, share: float) -> tuple[float, ...]:
+    def multipliers(self, h_s: float, share: float, ratio: float = 1.0) -> tuple[float, ...]:
         """Half widths at `LEVELS` in sigma of the floor, where candidates have `share` of the weight, 0..1.
 
-        `share` counts as far as the answer has left the floor's (`Mix.departed`).
+        `share` counts as far as the answer has left the floor's (`Mix.departed`); `ratio`: the fused answer's sigma
+        over the floor's.
         """
         lower, upper, part = place(self._horizons, h_s)
         floor = _between(self._floor_at[lower], self._floor_at[upper], part)
         if share <= 0.0:
             return floor
         fused = _between(self._fused_at[lower], self._fused_at[upper], part)
-        return tuple((1.0 - share) * a + share * min(a, b) for a, b in zip(floor, fused, strict=True))
+        return tuple((1.0 - share) * a + share * min(a, ratio * b) for a, b in zip(floor, fused, strict=True))
 
-    def half_widths_s(self, sigma_s: float, h_s: float, share: float) -> tuple[float, ...]:
-        """Half widths at `LEVELS`, s: of sigma of the floor, but far ahead none wider than the library calls for, and
-        the widest never less than it supports."""
-        widths = tuple(sigma_s * one for one in self.multipliers(h_s, share))
+    def half_widths_s(self, sigma_s: float, h_s: float, share: float, ratio: float = 1.0) -> tuple[float, ...]:
+        """Half widths at `LEVELS`, s, from the floor's sigma, but far ahead none wider than the library calls for, and
+        the widest never less than it supports. `share`, `ratio`: as of `multipliers`."""
+        widths = tuple(sigma_s * one for one in self.multipliers(h_s, share, ratio))
         if self._library is None:
             return widths
         most_s = self._library.most_s(h_s, sigma_s)
         *widths_s, widest_s = (min(one, most_s) for one in widths)
         return (*widths_s, max(widest_s, self._library.least_s(h_s)))
 
-    def shrink(self, h_s: float, share: float) -> float:
+    def shrink(self, h_s: float, share: float, ratio: float = 1.0) -> float:
         """What the floor's sigma is multiplied by, <= 1: exactly 1 where candidates have no weight (as above)."""
         if share <= 0.0:
             return 1.0
         lower, upper, part = place(self._horizons, h_s)
         low, high = self._fused[lower].shrink, self._fused[upper].shrink
-        narrowed = low + part * (high - low)
+        narrowed = min(ratio * (low + part * (high - low)), 1.0)
         return math.sqrt((1.0 - share) + share * narrowed * narrowed)
 
-    def settle(self, sigmas_s: Sequence[float] | None = None) -> None:
+    def settle(self, sigmas_s: Sequence[float] | None = None, fused_sigmas_s: Sequence[float] | None = None) -> None:
         """Work out the multipliers of all rungs, from the longest down, with all scores taken until now.
 
-        `sigmas_s`: what the floor says now at each rung, s; None: what it said before.
+        `sigmas_s`: what the floor says now at each rung, s, and `fused_sigmas_s` what the fused answer does, if another
+        thing; None: what was said before.
         """
         if sigmas_s is not None:
             self._log_sigmas = tuple(map(_log_sigma, sigmas_s))
-        self._floor_at = self._chain(self._floor)
-        fused = self._chain(self._fused)
+            self._log_fused = tuple(map(_log_sigma, fused_sigmas_s or sigmas_s))
+        self._floor_at = self._chain(self._floor, self._log_sigmas)
+        fused = self._chain(self._fused, self._log_fused)
         self._fused_at = [
             fused[rung] if track.count else self._floor_at[rung] for rung, track in enumerate(self._fused)
         ]
 
-    def _chain(self, tracks: Sequence[Track]) -> list[tuple[float, ...]]:
+    def _chain(self, tracks: Sequence[Track], log_sigmas: Sequence[float | None]) -> list[tuple[float, ...]]:
         made: list[tuple[float, ...]] = []
         logs: tuple[float, ...] = ()
         spans = 0.0
-        for track, log_sigma in zip(reversed(tracks), reversed(self._log_sigmas), strict=True):
+        for track, log_sigma in zip(reversed(tracks), reversed(log_sigmas), strict=True):
             own, w = track.issued(log_sigma), track.weight if logs else 1.0
             logs = _between(logs, own, w) if logs else own
             spans = w * track.spans + (1.0 - w) * spans
