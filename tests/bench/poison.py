@@ -43,12 +43,12 @@ from chronotick.config.schema import FusionConfig  # noqa: E402
 from chronotick.forecast import Request  # noqa: E402
 from chronotick.fusion.candidate import Candidate  # noqa: E402
 from chronotick.fusion.fuse import fuse  # noqa: E402
-from chronotick.fusion.fusion import cost  # noqa: E402
 from chronotick.fusion.gate import FLOOR, Gate  # noqa: E402
 from chronotick.fusion.interval import IntervalModel  # noqa: E402
 from chronotick.fusion.rules import GateRules  # noqa: E402
 from chronotick.fusion.trust import Trust  # noqa: E402
 from chronotick.fusion.types import Status  # noqa: E402
+from chronotick.fusion.watch import cost  # noqa: E402
 from chronotick.publish.slew import next_publication  # noqa: E402
 from chronotick.publish.types import HardBound, Publication  # noqa: E402
 
