@@ -1,7 +1,8 @@
 """How wide the intervals are, and how far realised errors may narrow sigma: one calibration per horizon.
 
-A half width is sigma of the floor times a multiplier. Each rung of the ladder learns one multiplier for each level from
-the scores u = |y - f| / sqrt(sigma^2 + v), with y a future-only target, v its variance and sigma the floor's:
+A half width is sigma times a multiplier. Each rung of the ladder learns one multiplier for each level from the scores
+u = |y - f| / sqrt(sigma^2 + v), with y a future-only target, v its variance and sigma what the answer believed of
+itself:
 
 - the logarithm of a multiplier follows its quantile: up by gamma (1 - alpha) when a score lies above what was issued at
   its origin, down by gamma alpha when not. Over time a share alpha lies above, whatever the distribution (adaptive
@@ -19,8 +20,10 @@ the scores u = |y - f| / sqrt(sigma^2 + v), with y a future-only target, v its v
   quantile is against the normal one, by as many degrees of freedom.
 
 The floor alone and the fused answer are calibrated apart: what the models have shown must not narrow the answer of a
-floor that stands alone after they died. Nor is the fused answer ever given a wider interval than the floor's. Its
-record begins with the floor's, and counts the floor's scores as witnesses: the clock is known as well as before.
+floor that stands alone after they died. Each has a sigma of its own, the fused answer's being made of what those who
+are heard believe (`fusion.fuse.Mix.ratio`): by errors alone, widths would follow a cycle that is learned by hours.
+Nor is the fused answer ever given a wider interval than the floor's. Its record begins with the floor's, and counts the
+floor's scores as witnesses: the clock is known as well as before.
 """
 
 import math
