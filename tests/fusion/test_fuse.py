@@ -1,5 +1,6 @@
 """The fused answer: the floor bit for bit without candidates, and never further from it than the clip with them."""
 
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -174,6 +175,8 @@ def test_who_knows_how_far_it_errs_says_so_by_its_weight(state: Callable, own_li
     mixed = mix(now, [own_line(1e-6, believed_s=0.1 * floor_s)], open_gate, at_ns, CLIP)
     assert mixed.share > 0.9
     assert mixed.ratio == pytest.approx(1.0 - 0.9 * mixed.share)
+    for nonsense in (math.nan, math.inf, 0.0, -1e-6):
+        assert mix(now, [own_line(1e-6, believed_s=nonsense)], open_gate, at_ns, CLIP).ratio == pytest.approx(1.0)
 
 
 def test_a_rule_s_curve_is_heard_further_out_than_the_clip(state: Callable, own_line: Callable) -> None:

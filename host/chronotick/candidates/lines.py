@@ -90,7 +90,8 @@ class Spread:
         return math.exp(float(np.interp(place, _PLACES, self._log_sigma)))
 
     def _log_sigmas(self, h_s: Vector) -> Vector:
-        said, variances = zip(*(filters.spread(h_s) for filters, _ in self._filters), strict=True)
+        with np.errstate(all="ignore"):
+            said, variances = zip(*(filters.spread(h_s) for filters, _ in self._filters), strict=True)
         weight = np.concatenate([one for _, one in self._filters])
         weight /= weight.sum()
         offset_s, variance = np.concatenate(said, axis=1), np.concatenate(variances, axis=1)

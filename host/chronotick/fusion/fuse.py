@@ -1,5 +1,6 @@
 """The fused answer: the floor's line, plus the candidates' clipped corrections by their weights."""
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -60,7 +61,10 @@ def mix(state: ClockState, candidates: Sequence[Candidate], gate: Gate, raw_ns: 
         apart = gone >= 1.0 or one.correction_s(state, state.raw_ns) != 0.0
         departed += weight * (1.0 if apart else gone)
         believed_s = one.sigma_s(state, at_ns)
-        ratio += weight if believed_s is None or sigma_s <= 0.0 else weight * believed_s / sigma_s
+        if believed_s is not None and 0.0 < believed_s < math.inf and sigma_s > 0.0:
+            ratio += weight * believed_s / sigma_s
+        else:
+            ratio += weight
     share = sum(weights[one.name] for one in heard)
     return Mix(correction_s, _by_model(weights, candidates), min(share, 1.0), min(departed, 1.0), ratio)
 
