@@ -256,3 +256,26 @@ def test_sigma_narrows_by_what_the_answer_believes_and_has_shown() -> None:
     assert model.shrink(H, 1.0, 0.1) == pytest.approx(0.055, abs=0.01)
     assert model.shrink(H, 1.0, 5.0) == 1.0
     assert model.shrink(H, 0.0, 0.1) == 1.0
+
+
+@pytest.mark.parametrize(("size", "begins"), [(0.2, 1.0), (3.0, 3.0)])
+def test_a_fused_record_takes_over_what_was_too_narrow_and_not_what_was_too_wide(size: float, begins: float) -> None:
+    """The floor errs by a fifth of its sigma, or by three of it; who begins to speak is as wide as its own at least."""
+    rng = np.random.default_rng(20)
+    model = IntervalModel([H])
+    learn(model, size * rng.standard_normal(600))
+    for i in range(600, 603):
+        model.score(
+            0,
+            round(i * H * S),
+            floor_error_s=size * float(rng.standard_normal()),
+            fused_error_s=0.0,
+            sigma_s=1.0,
+            fused_sigma_s=0.1,
+            # Targets far noisier than the forecast: three scores say next to nothing.
+            variance_s2=100.0,
+            issued=model.issued(0),
+        )
+    model.settle([1.0], [0.1])
+    fused = model._fused[0].issued(math.log(0.1))
+    assert math.exp(fused[1]) > 0.75 * begins * Z[1]

@@ -111,8 +111,13 @@ class Track:
         return kept * (self._last_ns - self._first_ns) / NS_PER_S / (self._horizon_s + self._lag_s)
 
     def go_on_from(self, other: "Track") -> None:
-        """Begin where another record of the same horizon stands, before the first score."""
-        self.logs, self.scale, self.noise = list(other.logs), other.scale.copy(), other.noise.copy()
+        """Begin where another record of the same horizon stands, before the first score.
+
+        What it was too narrow by is taken over, what it was too wide by is not: noise is the same for both, but a line
+        that knows less of the clock has a sigma that is too wide for reasons of its own.
+        """
+        self.logs = [max(own, its) for own, its in zip(self.logs, other.logs, strict=True)]
+        self.scale, self.noise = other.scale.widest(), other.noise.copy()
         self._first_ns, self._before = other._first_ns, other._before + other.count
 
     def rebase(self, shift_ns: int) -> None:

@@ -37,10 +37,10 @@ class Scale:
         self.recent_sigma: float = 0.0
         self._known = False
 
-    def copy(self) -> "Scale":
-        """One that knows the same."""
+    def widest(self) -> "Scale":
+        """One that knows the same, but where scores were small."""
         made = Scale(self._rules)
-        made.usual, made.recent, made._known = self.usual, self.recent, self._known
+        made.usual, made.recent, made._known = max(self.usual, 1.0), max(self.recent, 1.0), self._known
         made.usual_sigma, made.recent_sigma = self.usual_sigma, self.recent_sigma
         return made
 
