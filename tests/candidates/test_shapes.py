@@ -255,7 +255,7 @@ def test_a_phase_that_walks_is_expected(clock: Callable) -> None:
 @pytest.mark.parametrize("h_s", [30.0, 600.0])
 def test_a_cycle_knows_how_far_it_errs(cycling, h_s: float) -> None:  # type: ignore[no-untyped-def]
     """Its errors are of the size that it believes, ten minutes ahead far below what the floor believes of its own; the
-    vote by errors and a withdrawn curve say nothing of it."""
+    vote by errors says nothing of it."""
     of_it, of_floor = [], []
     for update, curves in curves_of(cycling.updates, Shapes(Tuning(), QUICK), every=4):
         state = update.state

@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -115,14 +115,15 @@ class Origins:
                     break
                 self._score(rung, waiting.popleft(), known_ns, state)
 
-    def remember(self, state: ClockState, live: Sequence[Candidate]) -> Iterator[tuple[int, Origin]]:
+    def remember(self, state: ClockState, live: Sequence[Candidate]) -> list[tuple[int, Origin]]:
         """Settle the intervals at what is said now, and keep what is said at each rung where the last is far enough
-        back; yields those, with their rungs."""
+        back; returns those, with their rungs."""
         ahead_ns = [state.raw_ns + s_to_ns(horizon_s) for horizon_s in self._horizons]
         sigmas_s = [state.sigma_s(at_ns) for at_ns in ahead_ns]
         mixed = [mix(state, live, self._gate, at_ns, self._clip_sigma) for at_ns in ahead_ns]
         fused_sigmas_s = [one.ratio * sigma_s for one, sigma_s in zip(mixed, sigmas_s, strict=True)]
         self._intervals.settle(sigmas_s, fused_sigmas_s)
+        kept = []
         for rung, horizon_s in enumerate(self._horizons):
             spacing_s = max(horizon_s / HORIZON_SHARE, self._tuning.target_lag_s / _LAG_SHARE)
             last_ns = self._last_ns[rung]
@@ -143,7 +144,8 @@ class Origins:
                 issued=self._intervals.issued(rung),
             )
             self._waiting[rung].append(origin)
-            yield rung, origin
+            kept.append((rung, origin))
+        return kept
 
     def _score(self, rung: int, origin: Origin, known_raw_ns: int, state: ClockState) -> None:
         target = future_target(
