@@ -1,6 +1,6 @@
 """Do intervals hold what they say? Simulated clocks through the whole pipeline, scored on their truth.
 
-    python tests/bench/calibration.py [--days 1.5] [--seeds 5] [--kinds walk,sine,...] [--polls 16,64] [--json]
+    python tests/bench/calibration.py [--days 1.5] [--from 1] [--seeds 5] [--kinds walk,...] [--polls 16,64] [--json]
 
 Eight kinds of oscillators behind a network whose load, tail and poll interval change every few hours (see clocks.py).
 Per horizon: coverage of 50, 90, 95, 99 and 99.9 %, and the interval score (Gneiting and Raftery 2007) as geometric mean
@@ -9,7 +9,8 @@ between one fix and the next, as readers ask. Overlapping forecasts are few witn
 mean over clocks, each of which has a seed, so a network, of its own. Beside the number of points stands by how much
 the clocks' shares at 90 % differ (standard deviation), and how much of that is chance: the standard error within a
 clock, over blocks of two horizons, 3 h at least. Below each horizon stands what 90, 99 and 99.9 % hold on each kind of
-oscillator. The first hour of each clock is not scored.
+oscillator. The first hour of each clock is not scored, unless `--from` says so: `--from 0.5 --days 0.0417` are clocks
+between half an hour and one hour after their start.
 """
 
 import argparse
@@ -54,8 +55,8 @@ class Said(NamedTuple):
     origin_s: dict[str, NDArray[np.float64]]
 
 
-def run(kind: str, seed: int, days: float, polls_s: Sequence[float] = POLLS_S) -> Said:
-    """One clock, from its start."""
+def run(kind: str, seed: int, days: float, polls_s: Sequence[float] = POLLS_S, from_s: float = 3600.0) -> Said:
+    """One clock, from its start; scored from `from_s` on."""
     length_s = days * 86400.0
     true = clock(kind, seed, length_s + HORIZONS_S[-1] + 60)
     record = trace(true, seed, length_s, polls_s)
@@ -67,7 +68,7 @@ def run(kind: str, seed: int, days: float, polls_s: Sequence[float] = POLLS_S) -
     for i, (fix, pipeline) in enumerate(drive(record, Config())):
         kalman.take(fix)
         at_s = ns_to_s(fix.raw_ns)
-        if at_s < record.score_from_s:
+        if at_s < from_s:
             continue
         asked = []
         if i + 1 < len(record.fixes):
@@ -191,6 +192,7 @@ def lines(made: dict[str, Any]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Coverage and interval score on simulated clocks.")
     parser.add_argument("--days", type=float, default=1.5, help="length of each clock")
+    parser.add_argument("--from", type=float, default=1.0, dest="from_h", help="age from which it is scored, h")
     parser.add_argument("--seeds", type=int, default=5, help="clocks of each kind")
     parser.add_argument("--first", type=int, default=100, help="first seed")
     parser.add_argument("--kinds", default=",".join(KINDS))
@@ -199,7 +201,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     kinds, polls_s = asked.kinds.split(","), tuple(float(one) for one in asked.polls.split(","))
-    jobs = [(kinds[i % len(kinds)], asked.first + i, asked.days, polls_s) for i in range(asked.seeds * len(kinds))]
+    jobs = [
+        (kinds[i % len(kinds)], asked.first + i, asked.days, polls_s, 3600.0 * asked.from_h)
+        for i in range(asked.seeds * len(kinds))
+    ]
     done = []
     with ProcessPoolExecutor(asked.processes) as pool:
         for i, one in enumerate(pool.map(run, *zip(*jobs, strict=True))):

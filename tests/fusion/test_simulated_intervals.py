@@ -72,6 +72,14 @@ def test_a_short_run_is_covered_where_readers_ask(clocks: ModuleType) -> None:
         assert np.mean(size <= half[:, -1]) > 0.85
 
 
+def test_the_first_scores_do_not_narrow_what_sigma_has_given_up_since(clocks: ModuleType) -> None:
+    """From the tenth minute to the thirtieth: small errors in a sigma of a clock's first minutes are no news later."""
+    bench = load("calibration")
+    rows = [bench.run("ageing", seed, 0.5 / 24, (16.0,), 600.0).rows["serve"][:, 0] for seed in range(40, 48)]
+    inside = [np.mean(one[:, 0] <= one[:, 1 + bench.AT_90]) for one in rows]
+    assert np.mean(inside) > 0.83
+
+
 def test_an_outage_stays_inside_and_far_below_the_safe_rule(clocks: ModuleType) -> None:
     """After two hours with servers an hour without: neither interval is left, and 99.9 % is narrower than 50 ppm."""
     bench = load("hold_over")
