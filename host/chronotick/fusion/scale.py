@@ -10,7 +10,8 @@ done by itself since is not done a second time:
 - where it was too wide and has fallen, it is narrowed by what the fall leaves. That is the size of errors that were
   really seen: they may be as far below sigma as before, or have been no smaller than now. A quantile of either of
   two cases is near that of the likelier for a middle level, and that of the worse for a rare one. So the fall counts
-  for a share that grows with the level (`IntervalRules.fallen_shares`).
+  for a share that grows with the level (`IntervalRules.fallen_shares`), and counts a little at each: in a clock's
+  first minutes sigma falls because more is known, and errors do not.
 """
 
 import math
